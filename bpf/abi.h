@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * abi.h: every key and value that the XDP program shares with lvsd. Only bpf/ and userspace/dataplane/ include it.
+ *
+ * The conversation, in packet order:
+ *
+ *   listeners4/6   (address, port, protocol) -> struct lvs_listener     lvsd writes, XDP reads
+ *                  (address, 0, 0)           -> "this address is a VIP" (for what has no ports to look up)
+ *   reals4/6       (address, port, protocol) of a NAT backend -> struct lvs_real: finds a reply's listener
+ *   buckets4/6     the flow table: one 64-byte bucket is one cache line  XDP inserts and changes, lvsd expires
+ *   overflow4/6    where a flow goes when both of its buckets are full
+ *   services       id -> struct lvs_service                             lvsd writes, XDP reads
+ *   tables         service id -> array of u32: [0] = length n, [1..n] = backend ids. What a scheduler picks from
+ *   cursors        service id -> u32 per CPU, the round-robin position  XDP only
+ *   backends       id -> struct lvs_backend, 64 bytes                   lvsd writes, XDP reads
+ *   loads          id -> struct lvs_load, active/inactive flows         XDP adds, lvsd subtracts what it expires
+ *   counters       backend id -> struct lvs_counters per CPU            XDP writes, lvsd sums
+ *   reasons        enum lvs_reason -> u64 per CPU                       XDP writes, lvsd sums
+ *   names          service id -> char[64]; retired: service id -> counters of removed backends    lvsd only
+ *   ports          devmap, port number -> ifindex                       lvsd writes, XDP redirects through it
+ *   control        (global data) seeds, masks, timeouts, ports, gateways
+ *
+ * Backend ids are unique to one (service, address, port) and are not used again before a full sweep of the flow table
+ * has passed; id 0 means none, in every map. All counters only grow. Addresses, ports and MACs are in network byte
+ * order; everything else is in host order. A word that both sides write is only ever changed by an atomic operation.
+ */
+#ifndef LVS_ABI_H
+#define LVS_ABI_H
+
+#include <linux/types.h>
+
+/* Part of the pin path: raised whenever a layout below changes its meaning. */
+#define LVS_LAYOUT_VERSION 1
+
+#define LVS_MAX_PORTS 64	/* interfaces with our program; port 0 means none */
+#define LVS_MAX_GATEWAYS 256	/* client-side next hops that NAT replies use; 0 means none */
+#define LVS_MAX_LISTENERS 65536 /* what the listener field of a flow's state word can tell apart */
+#define LVS_MAX_BACKENDS 1048576
+#define LVS_MAX_SERVICES 65536
+#define LVS_LOCKS 4096
+#define LVS_MAX_CANDIDATES 4096 /* backends that lc and wlc compare for one new flow */
+
+/* ---- listeners and reals ------------------------------------------------------------------------------------- */
+
+struct lvs_key4 {
+	__be32 addr;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP; 0 with port 0: the address itself */
+	__u8 zero;
+};
+
+struct lvs_key6 {
+	__be32 addr[4];
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+
+/* listener: `id` 0 (and service 0) only in the (address, 0, 0) entries. */
+struct lvs_listener {
+	__u32 id;
+	__u32 service;
+	__u32 sum; /* 32-bit ones' complement sum of the VIP and the port, see lvs_backend.sum */
+	__u32 zero;
+};
+
+#define LVS_REAL_SHARED 1 /* several (service, backend) pairs have this address and port: the flow tells which */
+
+/* What a packet coming from a NAT backend may be a reply to. */
+struct lvs_real {
+	__u32 backend;	/* the only one, unless SHARED */
+	__u32 listener; /* the one described by vip, vip_port and sum; other listeners of the service are in `vips` */
+	__be32 vip[4];	/* IPv4: vip[0] */
+	__be16 vip_port;
+	__u16 flags; /* LVS_REAL_* */
+	__u32 sum;   /* as lvs_listener.sum */
+};
+
+/* listener id -> what a reply's source becomes */
+struct lvs_vip {
+	__be32 addr[4];
+	__be16 port;
+	__u8 protocol;
+	__u8 family; /* AF_INET or AF_INET6; 0: unused id */
+	__u32 sum;
+	__u32 service;
+	__u32 zero;
+};
+
+/* ---- services and backends ----------------------------------------------------------------------------------- */
+
+/* How XDP picks from a service's table. Several schedulers share one rule and differ in the table that lvsd builds. */
+enum lvs_pick {
+	LVS_PICK_NONE = 0,
+	LVS_PICK_CURSOR = 1,	  /* rr, wrr: next entry, one cursor per CPU */
+	LVS_PICK_SOURCE_HASH = 2, /* sh, mh: entry = H(client address [, client port]); entry 0: no server */
+	LVS_PICK_DEST_HASH = 3,	  /* dh: entry = H(destination address) */
+	LVS_PICK_LC = 4,	  /* least active * 256 + inactive */
+	LVS_PICK_WLC = 5,	  /* the same over the weight */
+};
+
+#define LVS_SERVICE_HASH_PORT 1	  /* the source hash includes the client port (sh-port, mh-port) */
+#define LVS_SERVICE_SLOPPY_TCP 2  /* any TCP segment without RST may create a flow */
+#define LVS_SERVICE_DROP_NOFLOW 4 /* a segment without a flow is dropped; otherwise the host answers it (RST) */
+
+struct lvs_service {
+	__u32 flags; /* LVS_SERVICE_* */
+	__u16 pick;  /* enum lvs_pick; LVS_PICK_NONE: id unused */
+	__u16 zero;
+};
+
+enum lvs_method {
+	LVS_METHOD_NONE = 0,
+	LVS_METHOD_NAT = 1,
+	LVS_METHOD_DR = 2,
+	LVS_METHOD_TUNNEL = 3,
+	LVS_METHOD_LOCAL = 4, /* the backend is this host: the packet passes up unchanged */
+};
+
+#define LVS_BACKEND_VALID 1 /* cleared first when a backend is removed: its flows end there and then */
+
+/*
+ * A next hop is one 64-bit word, so that it changes in one store: the destination MAC in the low 48 bits as it lies in
+ * memory, the port number (index into lvs_control.ports) in the high 16. 0: not resolved.
+ */
+#define LVS_HOP_PORT(hop) ((__u32)((hop) >> 48))
+#define LVS_HOP_MAC_MASK 0x0000ffffffffffffULL
+
+struct lvs_backend {
+	__u64 hop;	/* LVS_HOP_*; written in one store */
+	__be32 addr[4]; /* IPv4: addr[0] */
+	__be16 port;
+	__u8 method; /* enum lvs_method */
+	__u8 flags;  /* LVS_BACKEND_* */
+	__u32 sum;   /* ones' complement sum of the 16-bit words of address and port, in memory order */
+	__u32 service;
+	__u32 zero[6];
+};
+
+/* One 16-byte read tells the lc and wlc schedulers all about a candidate. */
+struct lvs_load {
+	__u32 active;	/* TCP flows in ESTABLISHED */
+	__u32 inactive; /* all other flows: opening and closing TCP, UDP (as in IPVS) */
+	__u32 weight;	/* lvsd writes; 0: no new flow */
+	__u32 zero;
+};
+
+struct lvs_counters {
+	__u64 flows; /* flows created: what ipvsadm calls Conns */
+	__u64 in_packets;
+	__u64 in_bytes; /* IP length: headers and payload, without Ethernet */
+	__u64 out_packets;
+	__u64 out_bytes;
+};
+
+/* A service's name, NUL-terminated: with the maps above, all that a restarted lvsd needs to know its own ids again. */
+struct lvs_name {
+	char text[64];
+};
+
+/* ---- the flow table ------------------------------------------------------------------------------------------ */
+
+/*
+ * Names are those of IPVS. FREE: nobody's. CLAIMED: one CPU is writing the key; nobody else may touch or read the slot.
+ */
+enum lvs_state {
+	LVS_STATE_FREE = 0,
+	LVS_STATE_CLAIMED = 1,
+	LVS_STATE_SYN_RECV = 2,
+	LVS_STATE_SYN_SENT = 3,
+	LVS_STATE_ESTABLISHED = 4,
+	LVS_STATE_FIN_WAIT = 5,
+	LVS_STATE_TIME_WAIT = 6,
+	LVS_STATE_CLOSE = 7,
+	LVS_STATE_CLOSE_WAIT = 8,
+	LVS_STATE_LAST_ACK = 9,
+	LVS_STATE_UDP_NEW = 10, /* one packet seen: the first to be evicted, like SYN_RECV */
+	LVS_STATE_UDP = 11,
+	LVS_STATE_MAX = 16,
+};
+
+/*
+ * A slot's state word. Time is in ticks of 2^30 ns (1.07 s) of CLOCK_MONOTONIC, modulo 2^16; a timeout is at most
+ * LVS_MAX_TIMEOUT ticks so that ages never look negative. The word 0 is a free slot.
+ */
+#define LVS_TICK_SHIFT 30
+#define LVS_MAX_TIMEOUT 32767
+#define LVS_WORD_TIME(w) ((__u32)((w) & 0xffff))
+#define LVS_WORD_STATE(w) ((__u32)((w) >> 16) & 0xf)
+#define LVS_WORD_GATEWAY(w) ((__u32)((w) >> 20) & 0xff)
+#define LVS_WORD_LISTENER(w) ((__u32)((w) >> 28) & 0xffff)
+#define LVS_WORD_BACKEND(w) ((__u32)((w) >> 44) & 0xfffff)
+#define LVS_WORD(backend, listener, gateway, state, time)                                                              \
+	(((__u64)(backend) << 44) | ((__u64)(listener) << 28) | ((__u64)(gateway) << 20) | ((__u64)(state) << 16) |    \
+	 ((__u64)(time) & 0xffff))
+
+struct lvs_slot4 {
+	__u64 key; /* LVS_SLOT4_KEY(client address, client port, destination port), all as they lie in the packet */
+	__u64 word;
+};
+#define LVS_SLOT4_KEY(caddr, cport, dport) ((__u64)(caddr) | ((__u64)(cport) << 32) | ((__u64)(dport) << 48))
+
+struct lvs_slot6 {
+	__u64 addr[2]; /* client address */
+	__u64 ports;   /* client port | destination port << 16, as they lie in the packet */
+	__u64 word;
+};
+
+#define LVS_SLOTS4 4
+#define LVS_SLOTS6 2
+#define LVS_OVERFLOW_SLOTS4 16
+#define LVS_OVERFLOW_SLOTS6 16
+
+struct lvs_bucket4 {
+	struct lvs_slot4 slot[LVS_SLOTS4];
+};
+struct lvs_bucket6 {
+	struct lvs_slot6 slot[LVS_SLOTS6];
+};
+struct lvs_overflow4 {
+	struct lvs_slot4 slot[LVS_OVERFLOW_SLOTS4];
+};
+struct lvs_overflow6 {
+	struct lvs_slot6 slot[LVS_OVERFLOW_SLOTS6];
+};
+
+/* ---- global data --------------------------------------------------------------------------------------------- */
+
+/* An interface that carries our program: source MAC and limits of what leaves through it. */
+struct lvs_port {
+	__u8 mac[6];
+	__u16 mtu; /* bytes of IP packet */
+	__u32 ifindex;
+	__u32 zero;
+};
+
+struct lvs_control {
+	__u8 object_hash[32];	/* SHA-256 of the BPF object that was loaded last; lvsd only */
+	__u64 hash_seed[2];	/* secret, of the flow table; kept as long as the table */
+	__u64 schedule_seed;	/* of sh, dh, mh: the same on every router of a site, so that they choose alike */
+	__u32 bucket_mask4;	/* number of buckets - 1; a power of two less one */
+	__u32 bucket_mask6;
+	__u32 overflow_mask4;
+	__u32 overflow_mask6;
+	__u32 overflow_used4;	/* flows living in overflow4; 0 spares the lookup */
+	__u32 overflow_used6;
+	__u16 timeout[LVS_STATE_MAX]; /* ticks, by enum lvs_state */
+	struct lvs_port port[LVS_MAX_PORTS];
+	__u8 port_of_ifindex[256]; /* ifindex & 255 -> port number; check port[].ifindex */
+	__u64 gateway[LVS_MAX_GATEWAYS]; /* next hops (LVS_HOP_*) towards clients; XDP learns, lvsd frees */
+};
+
+/* ---- verdicts that are not plain forwarding ------------------------------------------------------------------ */
+
+/*
+ * X(name, verdict, text): name in metrics and `lvsctl stats`; verdict is what happens to the packet. Packets that are
+ * neither for a VIP nor a known flow's reply pass to the host uncounted: they are not ours. Append only.
+ */
+#define LVS_REASONS(X)                                                                                                 \
+	X(malformed, DROP, "a header is truncated or contradicts itself")                                              \
+	X(fragment, DROP, "an IP fragment for a virtual service address")                                              \
+	X(ip_options, DROP, "IPv4 options or IPv6 extension headers, for a virtual service address")                   \
+	X(no_backend, DROP, "the service has no backend that may take a new flow")                                     \
+	X(no_flow_passed, PASS, "a TCP segment of no known flow, left to the host (which answers RST)")                \
+	X(no_flow_dropped, DROP, "a TCP segment of no known flow, dropped by the service's policy")                    \
+	X(backend_gone, PASS, "a packet of a flow whose backend was removed; the flow ends")                           \
+	X(no_next_hop, DROP, "the backend's or client's MAC address is not resolved")                                  \
+	X(ttl_expired, DROP, "TTL or hop limit was 1 or less")                                                         \
+	X(too_big, DROP, "the packet exceeds the MTU of the outgoing interface")                                       \
+	X(flow_table_full, DROP, "no slot for a new flow: all candidates hold established flows")                      \
+	X(flow_evicted, COUNT, "a half-open or closing flow made room for a new one")                                  \
+	X(flow_overflow, COUNT, "a new flow went to the overflow table")                                               \
+	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")
+
+enum lvs_reason {
+#define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,
+	LVS_REASONS(LVS_REASON_ENUM)
+#undef LVS_REASON_ENUM
+		LVS_REASON_MAX
+};
+
+#ifdef __cplusplus
+#define LVS_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type " must be " #size " bytes")
+#else
+#define LVS_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " must be " #size " bytes")
+#endif
+LVS_ASSERT_SIZE(struct lvs_key4, 8);
+LVS_ASSERT_SIZE(struct lvs_key6, 20);
+LVS_ASSERT_SIZE(struct lvs_listener, 16);
+LVS_ASSERT_SIZE(struct lvs_real, 32);
+LVS_ASSERT_SIZE(struct lvs_vip, 32);
+LVS_ASSERT_SIZE(struct lvs_service, 8);
+LVS_ASSERT_SIZE(struct lvs_backend, 64);
+LVS_ASSERT_SIZE(struct lvs_load, 16);
+LVS_ASSERT_SIZE(struct lvs_counters, 40);
+LVS_ASSERT_SIZE(struct lvs_name, 64);
+LVS_ASSERT_SIZE(struct lvs_slot4, 16);
+LVS_ASSERT_SIZE(struct lvs_slot6, 32);
+LVS_ASSERT_SIZE(struct lvs_bucket4, 64);
+LVS_ASSERT_SIZE(struct lvs_bucket6, 64);
+LVS_ASSERT_SIZE(struct lvs_overflow4, 256);
+LVS_ASSERT_SIZE(struct lvs_overflow6, 512);
+LVS_ASSERT_SIZE(struct lvs_port, 16);
+
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control protocol: what lvsd answers and lvsctl shows, as plain values with a JSON form. HTTP/1.1 over a UNIX
+// socket (docs/api.md). Fields are only ever added; a reader ignores those that it does not know.
+//
+//   GET  /v1/version                      Version
+//   GET  /v1/status                       Status
+//   GET  /v1/services                     [ServiceReport]
+//   GET  /v1/services/NAME                ServiceReport
+//   GET  /v1/flows?service=&backend=&client=&state=&protocol=&limit=   FlowList
+//   GET  /v1/stats                        StatsReport
+//   POST /v1/backends/drain|enable|weight BackendChange -> BackendChangeResult
+//   POST /v1/config/check                 ConfigText -> ConfigCheck   (changes nothing)
+//   GET  /v1/config/diff                  ConfigDiff   (running against the files on disk)
+//   POST /v1/config/apply                 ConfigApplied (reads the files on disk; an error has changed nothing)
+//   GET  /metrics                         Prometheus text format
+// Errors: status 4xx or 5xx with {"error": {"kind": "...", "message": "..."}}; kind as ErrorKind.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/result.h"
+
+namespace xlvs::control {
+
+// Times are seconds since the epoch (UTC), durations seconds, both with fraction; addresses are text as in core/ip.h.
+
+struct Traffic {
+  std::uint64_t flows = 0, in_packets = 0, in_bytes = 0, out_packets = 0, out_bytes = 0;
+};
+
+struct HealthReport {
+  std::string state;  // "up", "down", "unchecked"
+  double since = 0;
+  std::string reason;  // of the last check: "ok", "timeout", ...
+  std::string detail;
+  double latency = 0;  // of the last check
+  std::uint64_t checks_passed = 0, checks_failed = 0;
+};
+
+struct BackendReport {
+  std::string service;
+  std::string address;  // "10.0.0.11:8080"
+  std::string forward;  // "nat", "dr"; "local" when the address is the router's own
+  std::uint32_t weight = 0;             // in force
+  std::uint32_t configured_weight = 0;
+  bool drained = false;                 // by an override
+  std::optional<std::uint32_t> weight_override;
+  std::string state;  // what the operator sees first: "up", "down", "drained", "unchecked", "no-route" (next hop unknown)
+  HealthReport health;
+  std::uint32_t active = 0, inactive = 0;
+  Traffic traffic;
+  std::string next_hop;  // "02:00:00:00:00:0b dev lan0", "local", "" when unresolved
+};
+
+struct ServiceReport {
+  std::string name;
+  std::vector<std::string> listeners;
+  std::string forward, scheduler, check;
+  Traffic traffic;
+  std::vector<BackendReport> backends;
+};
+
+struct InterfaceReport {
+  std::string name;
+  unsigned ifindex = 0;
+  std::string mode;         // "native", "generic"
+  std::string mode_reason;  // why generic
+  std::uint32_t program_id = 0;
+  bool up = true;
+};
+
+struct FlowTableReport {
+  std::string family;  // "ipv4", "ipv6"
+  std::uint64_t capacity = 0, used = 0, overflow_capacity = 0, overflow_used = 0;
+};
+
+struct ReasonReport {
+  std::string name, verdict, text;
+  std::uint64_t packets = 0;
+};
+
+struct ConfigReport {
+  std::string path;
+  std::string hash;
+  std::uint64_t generation = 0;  // counts successful loads since the process started
+  double loaded_at = 0;
+  bool stale = false;          // the last reload was rejected; what runs is older than what is on disk
+  std::string stale_reason;  // its first error
+};
+
+struct Version {
+  std::string version, instance;
+  std::int64_t pid = 0;
+};
+
+struct Status {
+  Version version;
+  double started_at = 0;
+  ConfigReport config;
+  std::vector<InterfaceReport> interfaces;
+  std::vector<std::string> vips;  // addresses that lvsd keeps on the VIP interface
+  std::vector<FlowTableReport> flow_tables;
+  std::vector<ServiceReport> services;
+  std::vector<ReasonReport> reasons;   // all, zeros included
+  std::vector<std::string> warnings;  // what an operator should look at: generic mode, stale config, no-route, ...
+};
+
+struct FlowReport {
+  std::string protocol, client, destination, service, backend, state;
+  std::int64_t expires_in = 0;
+};
+struct FlowList {
+  std::uint64_t total = 0;  // that match, of which `flows` holds at most `limit`
+  std::vector<FlowReport> flows;
+};
+
+struct StatsReport {
+  double at = 0;  // when sampled: two reports give a rate
+  std::vector<ServiceReport> services;
+  std::vector<ReasonReport> reasons;
+  std::uint64_t flows_expired = 0, count_drift = 0;
+};
+
+struct BackendChange {
+  std::optional<std::string> service;  // nullopt: in every service that has the address
+  std::string address;                 // "10.0.0.11:8080", or "10.0.0.11": every port
+  std::optional<std::uint32_t> weight;  // weight: nullopt clears the override
+};
+struct BackendChangeResult {
+  std::vector<BackendReport> backends;  // those the change named, as they are now
+  bool changed = false;
+};
+
+struct ConfigText {
+  std::string name, text;
+};
+struct ConfigCheck {
+  bool valid = false;
+  std::vector<std::string> errors;  // "file:line:column: message"
+  std::vector<std::string> changes;  // what applying it would change
+};
+struct ConfigDiff {
+  bool valid = false;
+  std::vector<std::string> errors, changes;
+};
+struct ConfigApplied {
+  std::uint64_t generation = 0;
+  std::vector<std::string> changes;
+};
+
+// JSON forms: to_json/from_json for each of the above are declared in control/json.h.
+
+// What the API server needs of the agent. Thread rule: called on the event loop's thread; must not block.
+class Operations {
+ public:
+  virtual ~Operations() = default;
+  [[nodiscard]] virtual Version version() const = 0;
+  [[nodiscard]] virtual Status status() const = 0;
+  [[nodiscard]] virtual std::vector<ServiceReport> services() const = 0;
+  [[nodiscard]] virtual Result<FlowList> flows(const std::vector<std::pair<std::string, std::string>>& query) const = 0;
+  [[nodiscard]] virtual StatsReport stats() const = 0;
+  virtual Result<BackendChangeResult> drain(const BackendChange& change) = 0;
+  virtual Result<BackendChangeResult> enable(const BackendChange& change) = 0;  // clears drain
+  virtual Result<BackendChangeResult> set_weight(const BackendChange& change) = 0;
+  [[nodiscard]] virtual ConfigCheck check_config(const ConfigText& text) const = 0;
+  [[nodiscard]] virtual ConfigDiff diff_config() const = 0;
+  virtual Result<ConfigApplied> apply_config() = 0;
+};
+
+}  // namespace xlvs::control

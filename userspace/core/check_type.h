@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The check types' names and parameters: one table from which config/ validates and its schema is tested, and which
+// health/ implements. Adding a check type is a row here, a file and a row in health/, a test and a line in
+// docs/config.md.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/model.h"
+
+namespace xlvs {
+
+enum class CheckParamKind { boolean, integer, text, duration, status_ranges, text_map };
+
+struct CheckParam {
+  std::string_view name;
+  CheckParamKind kind;
+  std::optional<CheckValue> default_value;  // nullopt: the parameter may be absent and then is not in CheckSpec::params
+  bool required = false;
+  std::string_view summary;  // one line, for --help and error messages
+};
+
+struct CheckType {
+  std::string_view name;
+  std::string_view summary;
+  std::vector<CheckParam> params;
+};
+
+// All types, in the order of the documentation. The referenced table lives for the whole program.
+[[nodiscard]] std::span<const CheckType> check_types();
+[[nodiscard]] const CheckType* find_check_type(std::string_view name);  // nullptr: unknown
+
+}  // namespace xlvs

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the data plane shall do: configuration, runtime overrides and health, computed into one plain description. It is
+// complete: what is not in it is removed. dataplane/ compares it with what is installed and applies only the difference.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/model.h"
+
+namespace xlvs {
+
+struct DesiredBackend {
+  Endpoint endpoint;
+  ForwardMethod forward = ForwardMethod::nat;
+  std::uint32_t weight = 1;  // in force: override, else configured; 0: drained, keeps its flows
+  bool up = true;            // false: a failed check; not in the scheduler's table, keeps its flows
+
+  friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
+};
+
+struct DesiredService {
+  std::string name;
+  std::vector<Listener> listeners;
+  Scheduler scheduler = Scheduler::wlc;
+  bool hash_port = false;
+  bool hash_fallback = false;
+  bool sloppy_tcp = false;
+  NoFlowPolicy no_flow = NoFlowPolicy::pass;
+  std::vector<DesiredBackend> backends;
+
+  friend bool operator==(const DesiredService&, const DesiredService&) = default;
+};
+
+struct Desired {
+  std::vector<DesiredService> services;
+  TimeoutConfig timeouts;
+  std::uint32_t hash_seed = 0;
+
+  friend bool operator==(const Desired&, const Desired&) = default;
+};
+
+// A backend as operators and overrides name it.
+struct BackendRef {
+  std::string service;
+  Endpoint endpoint;
+  friend auto operator<=>(const BackendRef&, const BackendRef&) = default;
+};
+
+// A runtime change by the operator; survives reload and restart until cleared (`lvsctl backend enable`, `weight --clear`).
+struct Override {
+  bool drained = false;
+  std::optional<std::uint32_t> weight;
+  [[nodiscard]] bool empty() const { return !drained && !weight; }
+  friend bool operator==(const Override&, const Override&) = default;
+};
+using Overrides = std::map<BackendRef, Override>;
+
+// Pure: the one place where configuration, overrides and health meet. `is_up` is asked once per backend. Overrides of
+// backends that the configuration does not have are ignored (and kept by the caller, for when they return).
+[[nodiscard]] Desired compute_desired(const Config& config, const Overrides& overrides,
+                                      const std::function<bool(const BackendRef&)>& is_up);
+
+}  // namespace xlvs

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration as the operator means it: what config/ produces and everything else reads. Plain values; a Config
+// that config/ returned has been validated, so its readers need not check it again. docs/config.md explains each key.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/ip.h"
+
+namespace xlvs {
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class ForwardMethod : std::uint8_t { nat, dr };
+[[nodiscard]] std::string_view to_string(ForwardMethod method);
+[[nodiscard]] std::optional<ForwardMethod> parse_forward_method(std::string_view name);
+
+enum class Scheduler : std::uint8_t { rr, wrr, lc, wlc, sh, dh, mh };  // rows of core/scheduler.h's table
+[[nodiscard]] std::string_view to_string(Scheduler scheduler);
+[[nodiscard]] std::optional<Scheduler> parse_scheduler(std::string_view name);
+
+// An inclusive range of HTTP status codes.
+struct StatusRange {
+  std::uint16_t first = 200;
+  std::uint16_t last = 200;
+  friend auto operator<=>(const StatusRange&, const StatusRange&) = default;
+};
+
+// A check's parameter as the operator wrote it; which names and kinds a type takes stands in core/check_type.h.
+using CheckValue = std::variant<bool, std::int64_t, std::string, Milliseconds, std::vector<StatusRange>,
+                                std::map<std::string, std::string>>;
+
+struct CheckSpec {
+  std::string type = "tcp";     // a row of check_types(); "none": always up
+  Milliseconds interval{2000};  // from the start of one check to the start of the next; 100 ms .. 1 h
+  Milliseconds timeout{1000};   // for the whole check; at most the interval
+  unsigned rise = 2;            // consecutive passes that bring a backend up; 1..100
+  unsigned fall = 3;            // consecutive failures that take it down; 1..100
+  std::optional<std::uint16_t> port;           // check this port instead of the backend's
+  std::map<std::string, CheckValue> params;  // every parameter of the type, defaults filled in
+
+  friend bool operator==(const CheckSpec&, const CheckSpec&) = default;
+};
+
+struct BackendConfig {
+  IpAddress address;
+  std::uint16_t port = 0;     // resolved: the listeners' port when the configuration leaves it out
+  std::uint32_t weight = 1;   // 0..65535; 0: drained
+  ForwardMethod forward = ForwardMethod::nat;  // resolved: the service's unless overridden
+
+  [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
+  friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
+};
+
+// A packet that matches a listener, belongs to no known flow and may not create one (a TCP segment without SYN).
+enum class NoFlowPolicy : std::uint8_t { pass, drop };  // pass: the host answers it with a TCP reset
+[[nodiscard]] std::string_view to_string(NoFlowPolicy policy);
+
+struct ServiceConfig {
+  std::string name;                 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, unique
+  std::vector<Listener> listeners;  // at least one; one family; unique in the whole configuration
+  ForwardMethod forward = ForwardMethod::nat;
+  Scheduler scheduler = Scheduler::wlc;
+  bool hash_port = false;      // sh, mh: the hash includes the client port (IPVS sh-port, mh-port)
+  bool hash_fallback = false;  // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
+  bool sloppy_tcp = false;     // any TCP segment but RST may create a flow
+  NoFlowPolicy no_flow = NoFlowPolicy::pass;
+  CheckSpec check;
+  std::vector<BackendConfig> backends;  // in the operator's order, which rr and ties of lc follow; unique endpoints
+
+  [[nodiscard]] Family family() const { return listeners.front().address.family(); }
+  friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+// Idle times after which a flow ends; IPVS' defaults. 1 s .. 30,000 s, kept in steps of about 1.07 s.
+struct TimeoutConfig {
+  std::chrono::seconds tcp_established{900};
+  std::chrono::seconds tcp_syn_sent{120};
+  std::chrono::seconds tcp_syn_recv{60};
+  std::chrono::seconds tcp_fin_wait{120};
+  std::chrono::seconds tcp_time_wait{120};
+  std::chrono::seconds tcp_close{10};
+  std::chrono::seconds tcp_close_wait{60};
+  std::chrono::seconds tcp_last_ack{30};
+  std::chrono::seconds udp{300};
+
+  friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
+};
+
+// Sizes of what is allocated when the data plane is first loaded. Changing one needs `lvsd --reset`, see docs/config.md.
+struct LimitConfig {
+  std::uint32_t flows_ipv4 = 1U << 20;  // slots; rounded up to a power of two; 1,024 .. 2^26
+  std::uint32_t flows_ipv6 = 1U << 18;
+  std::uint32_t services = 1024;
+  std::uint32_t listeners = 4096;
+  std::uint32_t backends = 16384;
+
+  friend bool operator==(const LimitConfig&, const LimitConfig&) = default;
+};
+
+enum class XdpMode : std::uint8_t { automatic, native, generic };  // automatic: native, generic only if that is refused
+[[nodiscard]] std::string_view to_string(XdpMode mode);            // "auto", "native", "generic"
+
+struct InterfaceConfig {
+  std::string name;
+  XdpMode mode = XdpMode::automatic;
+  friend bool operator==(const InterfaceConfig&, const InterfaceConfig&) = default;
+};
+
+struct Config {
+  std::vector<InterfaceConfig> interfaces;  // at least one
+  std::vector<ServiceConfig> services;      // may be empty
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  bool manage_vips = true;                     // VIPs are put on an interface while lvsd runs
+  std::string vip_interface = "lo";            // where to
+  std::uint32_t hash_seed = 0;                 // of sh, dh, mh: give all routers of a site the same
+  std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
+  std::string log_level = "info";              // debug, info, warning, error
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace xlvs

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health checks. A prober knows one way to ask one server and reports; the monitor decides when to ask and, with the
+// rise/fall state machine, what the answers mean. Thread rule: the event loop's thread; no call blocks.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "core/desired.h"
+#include "core/model.h"
+#include "core/result.h"
+
+namespace xlvs::health {
+
+// What one check found. `reason` is a stable word for metrics ("timeout", "refused", "status", "tls"), `detail` a
+// sentence for people ("HTTP status 503, expected 200-399").
+struct ProbeResult {
+  bool passed = false;
+  std::string reason;  // "ok" when passed
+  std::string detail;
+  std::chrono::microseconds latency{0};
+};
+
+// One check type. A prober is made once per backend and reused; one probe at a time.
+class Prober {
+ public:
+  virtual ~Prober() = default;  // cancels: `done` is not called afterwards
+  // Calls `done` exactly once, never from within start(), at the latest when `timeout` has passed.
+  virtual void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) = 0;
+};
+
+struct ProbeTarget {
+  Endpoint endpoint;  // address and port to be checked
+  CheckSpec spec;
+};
+
+struct ProberType {
+  std::string_view name;  // a row of check_types()
+  std::unique_ptr<Prober> (*make)(boost::asio::io_context& loop, const ProbeTarget& target);
+};
+[[nodiscard]] std::span<const ProberType> prober_types();
+
+enum class HealthState { up, down };
+
+// A backend's health as status, metrics and the state file show it.
+struct Health {
+  HealthState state = HealthState::down;
+  bool checked = false;  // false until the first result (or an adopted state)
+  std::chrono::system_clock::time_point since;  // of the present state
+  unsigned passes = 0;                          // in a row
+  unsigned failures = 0;                        // in a row
+  std::optional<ProbeResult> last;
+  std::uint64_t checks_passed = 0;
+  std::uint64_t checks_failed = 0;
+};
+
+// Rise and fall, pure. A backend starts down and comes up on the first pass (as keepalived's first check does); from
+// then on `rise` passes in a row bring it up and `fall` failures in a row take it down.
+class RiseFall {
+ public:
+  RiseFall(unsigned rise, unsigned fall) : rise_(rise), fall_(fall) {}
+  // Returns true when this result changed the state.
+  bool report(bool passed);
+  void adopt(HealthState state);  // from a previous lvsd: as if it had been reached by checks
+  [[nodiscard]] HealthState state() const { return state_; }
+  [[nodiscard]] bool decided() const { return decided_; }
+  [[nodiscard]] unsigned passes() const { return passes_; }
+  [[nodiscard]] unsigned failures() const { return failures_; }
+
+ private:
+  unsigned rise_;
+  unsigned fall_;
+  HealthState state_ = HealthState::down;
+  bool decided_ = false;
+  unsigned passes_ = 0;
+  unsigned failures_ = 0;
+};
+
+struct AdoptedHealth {
+  HealthState state = HealthState::down;
+  std::chrono::system_clock::time_point since;
+};
+
+// Runs the checks of a whole configuration.
+class Monitor {
+ public:
+  // The backend's state changed (also once when it is first decided); `health.last` says why.
+  using Changed = std::function<void(const BackendRef&, const Health&)>;
+
+  Monitor(boost::asio::io_context& loop, Changed changed);
+  ~Monitor();
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  // The complete set of backends to check. Those whose CheckSpec is unchanged keep state and rhythm; new ones start at
+  // once (jittered within their interval when there are many), removed ones stop. Checks of type "none" are up.
+  // `adopted` gives start states of backends that were not checked before.
+  void set(const Config& config, const std::map<BackendRef, AdoptedHealth>& adopted = {});
+  [[nodiscard]] bool is_up(const BackendRef& backend) const;
+  [[nodiscard]] const Health* find(const BackendRef& backend) const;  // nullptr: unknown
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace xlvs::health
