@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * flow.h: the flow table. Buckets of one cache line, two-choice hashing, an overflow table behind them.
+ *
+ * Rules that keep it right on many CPUs:
+ * - A slot belongs to whoever changed its state word by compare-and-swap. Each change that moves a counter (created,
+ *   ended, active <-> inactive) moves it once, because exactly one CAS made it. User space follows the same rule.
+ * - FREE or a victim -> CLAIMED -> key written -> final word. A reader takes the word before and after the key and trusts
+ *   the key only if listener and backend did not change in between and the slot was not CLAIMED.
+ * - Inserting one flow is serialised by a lock chosen by the flow's hash, and the inserter looks at every place where the
+ *   flow may live before it takes one. So two CPUs never create the same flow twice, however slots are freed meanwhile.
+ *   Inserts of different flows compete for a slot by CAS alone. Only new flows pay for the lock.
+ *
+ * On CPUs with weak ordering the load of the key may move before that of the word; BPF has no load-acquire before Linux
+ * 6.15. An established flow's slot never changes hands, so what could go wrong there is a missed half-open flow.
+ */
+#ifndef LVS_FLOW_H
+#define LVS_FLOW_H
+
+#include "parse.h"
+#include "count.h"
+#include "tcp_state.h"
+
+/* Who a flow is: what a slot's key holds, and its hash. IPv4 uses w[0] only. */
+struct flow_id {
+	__u64 w[3];
+	__u64 hash;
+};
+
+/* A slot that was found: where its state word is and what it said. */
+struct flow {
+	__u64 *where;
+	__u64 word;
+	__u32 overflow; /* it lives in the overflow table */
+};
+
+static __always_inline __u32 flow_now(void)
+{
+	return (__u32)(bpf_ktime_get_coarse_ns() >> LVS_TICK_SHIFT) & 0xffff;
+}
+
+static __always_inline __u32 flow_age(__u64 word, __u32 now)
+{
+	return (now - LVS_WORD_TIME(word)) & 0xffff;
+}
+
+/* The finalizer of splitmix64 (Steele et al., OOPSLA 2014): every input bit reaches every output bit. */
+static __always_inline __u64 mix64(__u64 x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+	return x ^ (x >> 31);
+}
+
+/* Both directions of a flow hash the client's side only, so that they meet in the same bucket. */
+static __always_inline void flow_identify(struct flow_id *id, const __be32 *client, __be16 cport, __be16 dport,
+					  __u8 protocol, const int v6)
+{
+	__u64 tail = (__u64)cport << 8 | protocol;
+
+	if (v6) {
+		id->w[0] = client[0] | (__u64)client[1] << 32;
+		id->w[1] = client[2] | (__u64)client[3] << 32;
+		id->w[2] = cport | (__u64)dport << 16;
+		id->hash = mix64(mix64(id->w[0] ^ control.hash_seed[0]) + id->w[1]);
+		id->hash = mix64(id->hash + (tail ^ control.hash_seed[1]));
+	} else {
+		id->w[0] = LVS_SLOT4_KEY(client[0], cport, dport);
+		id->hash = mix64(((__u64)client[0] << 24 | tail) ^ control.hash_seed[0]) ^ control.hash_seed[1];
+	}
+}
+
+/* A flow's four places: two buckets, one overflow entry, one lock. The hash's bits are used apart. */
+static __always_inline void *flow_bucket(const struct flow_id *id, const int second, const int v6)
+{
+	__u32 bits = second ? (__u32)(id->hash >> 32) : (__u32)id->hash;
+	__u32 index;
+
+	if (v6) {
+		index = bits & control.bucket_mask6;
+		return bpf_map_lookup_elem(&buckets6, &index);
+	}
+	index = bits & control.bucket_mask4;
+	return bpf_map_lookup_elem(&buckets4, &index);
+}
+
+static __always_inline void *flow_overflow(const struct flow_id *id, const int v6)
+{
+	__u32 index = (__u32)(id->hash >> 20);
+
+	if (v6) {
+		index &= control.overflow_mask6;
+		return bpf_map_lookup_elem(&overflow6, &index);
+	}
+	index &= control.overflow_mask4;
+	return bpf_map_lookup_elem(&overflow4, &index);
+}
+
+static __always_inline __u32 *flow_overflow_used(const int v6)
+{
+	return v6 ? &control.overflow_used6 : &control.overflow_used4;
+}
+
+/* Slots of a bucket and of an overflow entry have the same shape: eight-byte words, the state word last. */
+static __always_inline volatile __u64 *slot_at(void *slots, __u32 i, const int v6)
+{
+	return (volatile __u64 *)slots + i * (v6 ? 4 : 2);
+}
+
+static __always_inline volatile __u64 *slot_word(volatile __u64 *slot, const int v6)
+{
+	return slot + (v6 ? 3 : 1);
+}
+
+/*
+ * What a search compares. A request knows its listener and all of the key. A reply knows its backend, but not the port
+ * that the client used; its protocol is told by the state. `shared`: several backend records have the reply's source, so
+ * the record that the flow names is compared with it instead.
+ */
+struct flow_match {
+	__u64 key_mask; /* of the key word that holds the ports */
+	__u64 word_mask;
+	__u64 word;
+	__u32 reply; /* 0: a request */
+	__u32 udp;
+	__u32 shared;
+	__be32 src[4];
+	__u32 sport;
+};
+
+#define FLOW_IDENTITY LVS_WORD(0xfffff, 0xffff, 0, 0, 0)
+
+static __always_inline struct flow_match flow_match_request(__u32 listener)
+{
+	return (struct flow_match){
+		.key_mask = ~0ULL, .word_mask = LVS_WORD(0, 0xffff, 0, 0, 0), .word = LVS_WORD(0, listener, 0, 0, 0)};
+}
+
+static __always_inline struct flow_match flow_match_reply(const struct packet *p, __u32 backend, const int v6)
+{
+	return (struct flow_match){.key_mask = v6 ? 0xffffULL : 0xffffffffffffULL,
+				   .word_mask = LVS_WORD(0xfffff, 0, 0, 0, 0),
+				   .word = LVS_WORD(backend, 0, 0, 0, 0),
+				   .reply = 1,
+				   .udp = p->protocol == IPPROTO_UDP};
+}
+
+static __always_inline struct flow_match flow_match_shared_reply(const struct packet *p, const int v6)
+{
+	struct flow_match m = flow_match_reply(p, 0, v6);
+
+	m.word_mask = 0;
+	m.shared = 1;
+	__builtin_memcpy(m.src, p->src, sizeof(m.src));
+	m.sport = p->sport;
+	return m;
+}
+
+static __always_inline int comes_from(const struct flow_match *m, __u32 backend, const int v6)
+{
+	const struct lvs_backend *b = bpf_map_lookup_elem(&backends, &backend);
+
+	if (!b || b->port != m->sport || b->addr[0] != m->src[0])
+		return 0;
+	return !v6 || (b->addr[1] == m->src[1] && b->addr[2] == m->src[2] && b->addr[3] == m->src[3]);
+}
+
+static __always_inline int slot_matches(volatile __u64 *slot, const struct flow_id *id, const struct flow_match *m,
+					__u64 *word, const int v6)
+{
+	__u64 before = *slot_word(slot, v6);
+	__u32 state = LVS_WORD_STATE(before);
+
+	if ((before & m->word_mask) != m->word || state <= LVS_STATE_CLAIMED)
+		return 0;
+	if (v6) {
+		if (slot[0] != id->w[0] || slot[1] != id->w[1] || ((slot[2] ^ id->w[2]) & m->key_mask))
+			return 0;
+	} else if ((slot[0] ^ id->w[0]) & m->key_mask) {
+		return 0;
+	}
+	if (m->reply && (state >= LVS_STATE_UDP_NEW) != m->udp)
+		return 0;
+	if (m->shared && !comes_from(m, LVS_WORD_BACKEND(before), v6))
+		return 0;
+	*word = *slot_word(slot, v6);
+	return !((*word ^ before) & FLOW_IDENTITY) && LVS_WORD_STATE(*word) > LVS_STATE_CLAIMED;
+}
+
+#define FLOW_BUCKET_SLOTS(v6) ((v6) ? LVS_SLOTS6 : LVS_SLOTS4)
+#define FLOW_OVERFLOW_SLOTS(v6) ((v6) ? LVS_OVERFLOW_SLOTS6 : LVS_OVERFLOW_SLOTS4)
+
+/* The position of the matching slot, n if there is none. */
+static __always_inline __u32 flow_position(void *slots, const __u32 n, const struct flow_id *id,
+					   const struct flow_match *m, __u64 *word, const int v6)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < n; i++)
+		if (slot_matches(slot_at(slots, i, v6), id, m, word, v6))
+			break;
+	opaque(i);
+	return i;
+}
+
+static __always_inline int flow_find_in(void *slots, const __u32 n, const struct flow_id *id,
+					const struct flow_match *m, struct flow *found, const int v6)
+{
+	__u32 position = flow_position(slots, n, id, m, &found->word, v6);
+
+	if (position >= n)
+		return 0;
+	found->where = (__u64 *)slot_word(slot_at(slots, position, v6), v6);
+	return 1;
+}
+
+/*
+ * Searching the overflow table too, and for shared replies: rare, so out of line, and global functions, which the
+ * verifier walks once. They return where: 0 nowhere, else PLACE(first bucket 1, second 2, overflow 3, position).
+ */
+#define PLACE(table, position) ((table) << 8 | (position))
+
+static __always_inline __u32 flow_search(const struct flow_id *id, const struct flow_match *m, __u64 *word,
+					 const int v6)
+{
+	void *slots;
+	__u32 i;
+
+	slots = flow_bucket(id, 0, v6);
+	i = slots ? flow_position(slots, FLOW_BUCKET_SLOTS(v6), id, m, word, v6) : FLOW_BUCKET_SLOTS(v6);
+	if (i < FLOW_BUCKET_SLOTS(v6))
+		return PLACE(1, i);
+	slots = flow_bucket(id, 1, v6);
+	i = slots ? flow_position(slots, FLOW_BUCKET_SLOTS(v6), id, m, word, v6) : FLOW_BUCKET_SLOTS(v6);
+	if (i < FLOW_BUCKET_SLOTS(v6))
+		return PLACE(2, i);
+	slots = flow_overflow(id, v6);
+	if (!slots)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < FLOW_OVERFLOW_SLOTS(v6); i++)
+		if (slot_matches(slot_at(slots, i, v6), id, m, word, v6))
+			return PLACE(3, i);
+	return 0;
+}
+
+__noinline __u32 flow_search4(const struct flow_id *id, const struct flow_match *m, __u64 *word)
+{
+	return id && m && word ? flow_search(id, m, word, 0) : 0;
+}
+
+__noinline __u32 flow_search6(const struct flow_id *id, const struct flow_match *m, __u64 *word)
+{
+	return id && m && word ? flow_search(id, m, word, 1) : 0;
+}
+
+static __always_inline int flow_find_slowly(const struct flow_id *id, const struct flow_match *m, struct flow *found,
+					    const int v6)
+{
+	const struct flow_id id_copy = *id; /* the originals stay in registers */
+	const struct flow_match m_copy = *m;
+	__u64 word = 0;
+	__u32 place = v6 ? flow_search6(&id_copy, &m_copy, &word) : flow_search4(&id_copy, &m_copy, &word);
+	void *slots;
+
+	found->overflow = place >= PLACE(3, 0);
+	slots = found->overflow ? flow_overflow(id, v6) : flow_bucket(id, place >= PLACE(2, 0), v6);
+	if (!place || !slots)
+		return 0;
+	place &= (found->overflow ? FLOW_OVERFLOW_SLOTS(v6) : FLOW_BUCKET_SLOTS(v6)) - 1;
+	found->where = (__u64 *)slot_word(slot_at(slots, place, v6), v6);
+	found->word = word;
+	return 1;
+}
+
+static __always_inline int flow_find(const struct flow_id *id, const struct flow_match *m, struct flow *found,
+				     const int v6)
+{
+	void *slots = flow_bucket(id, 0, v6);
+
+	found->overflow = 0;
+	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, v6))
+		return 1;
+	slots = flow_bucket(id, 1, v6);
+	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, v6))
+		return 1;
+	return *(volatile __u32 *)flow_overflow_used(v6) != 0 && flow_find_slowly(id, m, found, v6);
+}
+
+/* ---- counts -------------------------------------------------------------------------------------------------- */
+
+static __always_inline void load_add(__u32 backend, __u32 state, __s32 n)
+{
+	struct lvs_load *load = bpf_map_lookup_elem(&loads, &backend);
+
+	if (!load)
+		return;
+	if (state == LVS_STATE_ESTABLISHED)
+		__sync_fetch_and_add(&load->active, n);
+	else
+		__sync_fetch_and_add(&load->inactive, n);
+}
+
+static __always_inline int flow_expired(__u64 word, __u32 now)
+{
+	return flow_age(word, now) > control.timeout[LVS_WORD_STATE(word)];
+}
+
+/* Ends a flow if it is still as we saw it; a lost race means that somebody else did, or that it goes on. */
+static __always_inline void flow_end(const struct flow *flow, const int v6)
+{
+	if (__sync_val_compare_and_swap(flow->where, flow->word, 0) != flow->word)
+		return;
+	load_add(LVS_WORD_BACKEND(flow->word), LVS_WORD_STATE(flow->word), -1);
+	if (flow->overflow)
+		__sync_fetch_and_add(flow_overflow_used(v6), -1);
+}
+
+static __always_inline void flow_count_transition(__u32 backend, __u32 from, __u32 to)
+{
+	if (from == to || (from != LVS_STATE_ESTABLISHED && to != LVS_STATE_ESTABLISHED))
+		return;
+	load_add(backend, to, 1);
+	load_add(backend, from, -1);
+}
+
+/* What a packet does to its flow: TCP flags and direction, or just "UDP"; one word, as arguments are few. */
+#define EVENT_UDP 0x10000U
+#define EVENT_TCP(flags, direction) ((__u32)(direction) << 8 | (flags))
+
+/* `gateway` of a reply, which knows none: leave what is there. */
+#define GATEWAY_KEEP 0xffffffffU
+
+static __always_inline __u32 flow_next_state(__u32 state, __u32 event)
+{
+	if (event & EVENT_UDP)
+		return LVS_STATE_UDP;
+	return tcp_next_state(state, (__u8)event, (enum tcp_direction)(event >> 8));
+}
+
+/*
+ * Changes state, gateway and time. A lost race is tried again from what the winner left, so that no transition is lost
+ * (unless it is lost four times over, and then the next packet makes up for it).
+ */
+#define FLOW_UPDATE_TRIES 4
+__noinline int flow_update(__u64 *where, __u64 old, __u32 event, __u32 gateway, __u32 now)
+{
+	if (!where)
+		return 0;
+	for (int i = 0; i < FLOW_UPDATE_TRIES; i++) {
+		__u32 state = flow_next_state(LVS_WORD_STATE(old), event);
+		__u64 word, seen;
+
+		word = (old & FLOW_IDENTITY) |
+		       LVS_WORD(0, 0, gateway == GATEWAY_KEEP ? LVS_WORD_GATEWAY(old) : gateway & 0xff, state, now);
+		seen = __sync_val_compare_and_swap(where, old, word);
+		if (seen == old) {
+			flow_count_transition(LVS_WORD_BACKEND(old), LVS_WORD_STATE(old), state);
+			return 1;
+		}
+		if (((seen ^ old) & FLOW_IDENTITY) || LVS_WORD_STATE(seen) <= LVS_STATE_CLAIMED)
+			return 0; /* the slot changed hands */
+		old = seen;
+	}
+	return 0;
+}
+
+/* A packet of this flow was seen. Most packets change nothing and write nothing. */
+static __always_inline void flow_touch(struct flow *flow, const struct packet *p, enum tcp_direction direction,
+				       __u32 gateway, __u32 now)
+{
+	const __u32 event = p->protocol == IPPROTO_TCP ? EVENT_TCP(p->tcp_flags, direction) : EVENT_UDP;
+	const __u32 state = LVS_WORD_STATE(flow->word);
+
+	if (LVS_WORD_TIME(flow->word) == now &&
+	    (gateway == GATEWAY_KEEP || gateway == LVS_WORD_GATEWAY(flow->word)) &&
+	    ((state == LVS_STATE_ESTABLISHED && (event & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) == TCP_ACK) ||
+	     state == LVS_STATE_UDP))
+		return;
+	flow_update(flow->where, flow->word, event, gateway, now);
+}
+
+/* ---- inserting ----------------------------------------------------------------------------------------------- */
+
+/*
+ * The lower the rank the sooner a slot is given to a new flow: class, then age (oldest first), then position. Classes:
+ * room in the first bucket (free or expired), room in the second, half-open, closing; RANK_NEVER and above is not taken.
+ */
+#define RANK(class) ((class) << 24)
+#define RANK_NEVER RANK(4)
+#define RANK_CLASSES                                                                                                   \
+	(0ULL << (4 * LVS_STATE_FREE) | 4ULL << (4 * LVS_STATE_CLAIMED) | 2ULL << (4 * LVS_STATE_SYN_RECV) |           \
+	 2ULL << (4 * LVS_STATE_SYN_SENT) | 4ULL << (4 * LVS_STATE_ESTABLISHED) | 3ULL << (4 * LVS_STATE_FIN_WAIT) |   \
+	 3ULL << (4 * LVS_STATE_TIME_WAIT) | 3ULL << (4 * LVS_STATE_CLOSE) | 3ULL << (4 * LVS_STATE_CLOSE_WAIT) |      \
+	 3ULL << (4 * LVS_STATE_LAST_ACK) | 2ULL << (4 * LVS_STATE_UDP_NEW) | 4ULL << (4 * LVS_STATE_UDP))
+
+/* Arithmetic instead of branches: the verifier would have to walk every combination of them over all slots. */
+static __always_inline __u32 slot_rank(__u64 word, __u32 now, const int second)
+{
+	__u32 state = LVS_WORD_STATE(word), age = flow_age(word, now);
+	__u32 class = (__u32)(RANK_CLASSES >> (4 * state)) & 0xf;
+	__u32 in_use = (LVS_STATE_CLAIMED - state) >> 31; /* 1 unless free or claimed */
+	__u32 expired = (control.timeout[state] - age) >> 31;
+	__u32 keep;
+
+	opaque(in_use);
+	opaque(expired);
+	keep = (in_use & expired) - 1; /* 0: expired, all ones: not */
+	opaque(keep);
+	class &= keep;
+	if (second) {
+		__u32 room = (class - 1) >> 31;
+
+		opaque(room);
+		class += room;
+	}
+	return RANK(class) | (0xffff - age) << 8;
+}
+
+/* What flow_insert_locked did, for the counting that can wait until the lock is released. */
+struct insertion {
+	__u64 victim; /* the state word that made room; 0: the slot was free */
+	__u32 evicted; /* the victim had not expired */
+	__u32 created;
+};
+
+static __always_inline __u32 best_rank(__u32 best, void *slots, __u32 n, __u32 base, __u32 now, const int v6)
+{
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < n; i++) {
+		__u64 word = *slot_word(slot_at(slots, i, v6), v6);
+		__u32 rank = slot_rank(word, now, base != 0) | (base + i);
+		__u32 less = (__u32)((__s32)(best - rank) >> 31);
+
+		opaque(less);
+		best = rank + ((best - rank) & less); /* the lower of the two; ranks stay below 2^31 */
+	}
+	return best;
+}
+
+/* Takes the slot if its state word is still worth no more than its rank said, writes the key and then the word. */
+static __always_inline int slot_take(volatile __u64 *slot, const struct flow_id *id, struct flow *flow, __u32 rank,
+				     __u32 now, struct insertion *done, const int v6)
+{
+	__u64 *where = (__u64 *)slot_word(slot, v6);
+	__u64 victim = *(volatile __u64 *)where;
+
+	if ((slot_rank(victim, now, 0) & RANK(0xff)) > rank)
+		return 0;
+	if (__sync_val_compare_and_swap(where, victim, LVS_WORD(0, 0, 0, LVS_STATE_CLAIMED, 0)) != victim)
+		return 0;
+	slot[0] = id->w[0];
+	if (v6) {
+		slot[1] = id->w[1];
+		slot[2] = id->w[2];
+	}
+	__sync_lock_test_and_set(where, flow->word); /* the word becomes visible after the key */
+	flow->where = where;
+	done->victim = victim;
+	done->evicted = rank >= RANK(2);
+	done->created = 1;
+	return 1;
+}
+
+#define FLOW_TAKE_TRIES 3
+static __always_inline void flow_insert_locked(const struct flow_id *id, const struct flow_match *m, void *first,
+					       void *second, void *over, struct flow *flow, __u32 now,
+					       struct insertion *done, const int v6)
+{
+	const __u32 n = FLOW_BUCKET_SLOTS(v6);
+	struct flow found;
+
+	if (flow_find_in(first, n, id, m, &found, v6) || flow_find_in(second, n, id, m, &found, v6) ||
+	    flow_find_in(over, FLOW_OVERFLOW_SLOTS(v6), id, m, &found, v6)) {
+		flow->where = found.where;
+		flow->word = found.word;
+		return;
+	}
+	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
+		__u32 rank = best_rank(RANK_NEVER, first, n, 0, now, v6);
+		__u32 position;
+
+		rank = best_rank(rank, second, n, n, now, v6);
+		if (rank >= RANK_NEVER)
+			break;
+		position = rank & (n - 1);
+		if (slot_take(slot_at(rank & n ? second : first, position, v6), id, flow, rank, now, done, v6))
+			return;
+	}
+	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
+		__u32 rank = best_rank(RANK_NEVER, over, FLOW_OVERFLOW_SLOTS(v6), 0, now, v6);
+
+		if (rank >= RANK_NEVER)
+			return;
+		flow->overflow = 1;
+		if (slot_take(slot_at(over, rank & (FLOW_OVERFLOW_SLOTS(v6) - 1), v6), id, flow, rank, now, done, v6))
+			return;
+	}
+}
+
+enum inserted {
+	FLOW_CREATED,
+	FLOW_EXISTED, /* another CPU was first */
+	FLOW_NO_ROOM,
+};
+
+/* Creates the flow whose state word is flow->word, unless it exists. Listener and backend are read from the word. */
+static __always_inline enum inserted flow_create(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
+{
+	__u32 lock_index = (__u32)(id->hash >> 52) % LVS_LOCKS;
+	struct lvs_lock *lock = bpf_map_lookup_elem(&locks, &lock_index);
+	const struct flow_match match = flow_match_request(LVS_WORD_LISTENER(*word));
+	const __u32 backend = LVS_WORD_BACKEND(*word), state = LVS_WORD_STATE(*word);
+	void *first = flow_bucket(id, 0, v6), *second = flow_bucket(id, 1, v6), *over = flow_overflow(id, v6);
+	struct flow flow = {.word = *word};
+	struct insertion done = {};
+
+	if (!lock || !first || !second || !over)
+		return FLOW_NO_ROOM;
+	load_add(backend, state, 1); /* before anybody can end it; taken back if it was not created */
+	bpf_spin_lock(&lock->lock);
+	flow_insert_locked(id, &match, first, second, over, &flow, now, &done, v6);
+	bpf_spin_unlock(&lock->lock);
+
+	*word = flow.word;
+	if (!done.created) {
+		load_add(backend, state, -1);
+		return flow.where ? FLOW_EXISTED : FLOW_NO_ROOM;
+	}
+	if (done.victim)
+		load_add(LVS_WORD_BACKEND(done.victim), LVS_WORD_STATE(done.victim), -1);
+	else if (flow.overflow)
+		__sync_fetch_and_add(flow_overflow_used(v6), 1);
+	if (done.evicted)
+		count_reason(LVS_REASON_flow_evicted);
+	if (flow.overflow)
+		count_reason(LVS_REASON_flow_overflow);
+	return FLOW_CREATED;
+}
+
+/* Global functions: only new flows come here, the path of all others stays short, and the verifier walks them once. */
+__noinline int flow_create4(const struct flow_id *id, __u64 *word, __u32 now)
+{
+	return id && word ? (int)flow_create(id, word, now, 0) : FLOW_NO_ROOM;
+}
+
+__noinline int flow_create6(const struct flow_id *id, __u64 *word, __u32 now)
+{
+	return id && word ? (int)flow_create(id, word, now, 1) : FLOW_NO_ROOM;
+}
+
+/* Creates the flow of this state word, unless it exists: then `word` becomes what it is. */
+static __always_inline enum inserted flow_insert(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
+{
+	const struct flow_id copy = *id; /* the caller's stays in registers */
+
+	return (enum inserted)(v6 ? flow_create6(&copy, word, now) : flow_create4(&copy, word, now));
+}
+
+#endif

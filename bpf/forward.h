@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * forward.h: rewriting and sending. Checksums are updated, never recomputed (RFC 1624, equation 3), so a packet that was
+ * damaged on its way stays detectably damaged.
+ */
+#ifndef LVS_FORWARD_H
+#define LVS_FORWARD_H
+
+#include "parse.h"
+#include "count.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* A ones' complement sum that has not been folded to 16 bits yet. 64 bits never overflow here. */
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)((sum & 0xffff) + (sum >> 16));
+}
+
+/* `check` after a header's sum changed from `from` to `to` (32-bit ones' complement sums). */
+static __always_inline __sum16 checksum_update(__sum16 check, __u32 from, __u32 to)
+{
+	return (__sum16)~fold((__u64)(__u16)~check + (__u32)~from + to);
+}
+
+static __always_inline void update_l4_checksum(struct packet *p, __u32 from, __u32 to)
+{
+	__sum16 check = *p->check;
+
+	if (p->protocol == IPPROTO_UDP && check == 0) /* none was computed (RFC 768) */
+		return;
+	check = checksum_update(check, from, to);
+	if (p->protocol == IPPROTO_UDP && check == 0)
+		check = 0xffff;
+	*p->check = check;
+}
+
+static __always_inline void set_destination(struct packet *p, const __be32 *addr, __be16 port, __u32 from, __u32 to,
+					    const int v6)
+{
+	if (v6) {
+		__builtin_memcpy(&((struct ipv6hdr *)p->l3)->daddr, addr, 16);
+	} else {
+		struct iphdr *ip = p->l3;
+
+		ip->check = checksum_update(ip->check, ip->daddr, addr[0]);
+		ip->daddr = addr[0];
+	}
+	p->ports[1] = port;
+	update_l4_checksum(p, from, to);
+}
+
+static __always_inline void set_source(struct packet *p, const __be32 *addr, __be16 port, __u32 to, const int v6)
+{
+	__u64 from = (__u64)p->src[0] + p->sport;
+
+	if (v6) {
+		from += (__u64)p->src[1] + p->src[2] + p->src[3];
+		__builtin_memcpy(&((struct ipv6hdr *)p->l3)->saddr, addr, 16);
+	} else {
+		struct iphdr *ip = p->l3;
+
+		ip->check = checksum_update(ip->check, ip->saddr, addr[0]);
+		ip->saddr = addr[0];
+	}
+	p->ports[0] = port;
+	update_l4_checksum(p, fold(from), to);
+}
+
+static __always_inline int ttl_expired(const struct packet *p, const int v6)
+{
+	return (v6 ? ((struct ipv6hdr *)p->l3)->hop_limit : ((struct iphdr *)p->l3)->ttl) <= 1;
+}
+
+static __always_inline void decrement_ttl(struct packet *p, const int v6)
+{
+	if (v6) {
+		((struct ipv6hdr *)p->l3)->hop_limit--;
+	} else {
+		struct iphdr *ip = p->l3;
+
+		/* The TTL is the high byte of its 16-bit word; the sum changes by exactly one there. */
+		ip->check = checksum_update(ip->check, bpf_htons(0x0100), 0);
+		ip->ttl--;
+	}
+}
+
+static __always_inline const struct lvs_port *port_by_number(__u32 number)
+{
+	return &control.port[number & (LVS_MAX_PORTS - 1)];
+}
+
+/* A global function: the verifier walks it once, by itself, and not for each caller's state. */
+__noinline __u32 search_port(__u32 ifindex)
+{
+	for (__u32 number = 1; number < LVS_MAX_PORTS; number++)
+		if (control.port[number].ifindex == ifindex)
+			return number;
+	return 0;
+}
+
+/* The port number of an interface; 0 if it carries no program of ours. */
+static __always_inline __u32 port_number(__u32 ifindex)
+{
+	__u32 number = control.port_of_ifindex[ifindex & 255] & (LVS_MAX_PORTS - 1);
+
+	/* Another interface may have the same low byte. */
+	return control.port[number].ifindex == ifindex ? number : search_port(ifindex);
+}
+
+static __always_inline void set_macs(struct packet *p, __u64 hop, const struct lvs_port *port)
+{
+	__builtin_memcpy(p->eth->h_dest, &hop, ETH_ALEN);
+	__builtin_memcpy(p->eth->h_source, port->mac, ETH_ALEN);
+}
+
+/* Everything that can still forbid sending is asked before the packet is touched. */
+static __always_inline int may_send(const struct packet *p, __u64 hop, int *verdict, const int v6)
+{
+	if (hop == 0)
+		*verdict = drop(LVS_REASON_no_next_hop);
+	else if (ttl_expired(p, v6))
+		*verdict = drop(LVS_REASON_ttl_expired);
+	else if (p->length > port_by_number(LVS_HOP_PORT(hop))->mtu)
+		*verdict = drop(LVS_REASON_too_big);
+	else
+		return 1;
+	return 0;
+}
+
+static __always_inline int send_to(struct xdp_md *ctx, struct packet *p, __u64 hop, const int v6)
+{
+	__u32 number = LVS_HOP_PORT(hop);
+	const struct lvs_port *port = port_by_number(number);
+
+	decrement_ttl(p, v6);
+	set_macs(p, hop, port);
+	if (port->ifindex == ctx->ingress_ifindex)
+		return XDP_TX;
+	return (int)bpf_redirect_map(&ports, number, XDP_DROP);
+}
+
+/* ---- gateways: where replies go ------------------------------------------------------------------------------ */
+
+#define GATEWAY_PROBES 4
+
+/*
+ * The number of the next hop back to where this request came from: its sender's MAC on its port. Learned on first sight;
+ * lvsd frees those that no flow uses. 0 when the table has no place: replies then ask the FIB.
+ */
+__noinline __u32 learn_gateway(__u64 hop)
+{
+	__u32 start = (__u32)((hop * 0x9e3779b97f4a7c15ULL) >> 32);
+
+	for (__u32 i = 0; i < GATEWAY_PROBES; i++) {
+		__u32 number = (start + i) & (LVS_MAX_GATEWAYS - 1);
+		__u64 seen;
+
+		if (number == 0)
+			continue;
+		seen = *(volatile __u64 *)&control.gateway[number];
+		if (seen == 0)
+			seen = __sync_val_compare_and_swap(&control.gateway[number], 0, hop);
+		if (seen == 0 || seen == hop)
+			return number;
+	}
+	return 0;
+}
+
+static __always_inline __u64 gateway_hop(__u32 number)
+{
+	return number ? *(volatile __u64 *)&control.gateway[number & (LVS_MAX_GATEWAYS - 1)] : 0;
+}
+
+/* `known`: what the flow says already, which is right for all packets but the first. */
+static __always_inline __u32 gateway_of(struct xdp_md *ctx, const struct packet *p, __u32 known)
+{
+	__u64 hop = 0;
+	__u32 number = port_number(ctx->ingress_ifindex);
+
+	if (!number)
+		return 0;
+	__builtin_memcpy(&hop, p->eth->h_source, ETH_ALEN);
+	hop |= (__u64)number << 48;
+	return gateway_hop(known) == hop ? known : learn_gateway(hop);
+}
+
+/* The slow way, for a client whose gateway was not learned. 0: the FIB or the neighbour table has no answer. */
+static __always_inline __u64 fib_hop(struct xdp_md *ctx, const struct packet *p, const int v6)
+{
+	struct bpf_fib_lookup fib = {.family = v6 ? AF_INET6 : AF_INET,
+				     .l4_protocol = p->protocol,
+				     .tot_len = (__u16)p->length,
+				     .ifindex = ctx->ingress_ifindex};
+	__u64 hop = 0;
+	__u32 number;
+
+	if (v6) {
+		__builtin_memcpy(fib.ipv6_src, p->src, 16);
+		__builtin_memcpy(fib.ipv6_dst, p->dst, 16);
+	} else {
+		fib.ipv4_src = p->src[0];
+		fib.ipv4_dst = p->dst[0];
+	}
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return 0;
+	number = port_number(fib.ifindex);
+	if (!number)
+		return 0;
+	count_reason(LVS_REASON_hop_by_fib);
+	__builtin_memcpy(&hop, fib.dmac, ETH_ALEN);
+	return hop | (__u64)number << 48;
+}
+
+#endif
