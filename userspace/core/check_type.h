@@ -20,7 +20,8 @@ struct CheckParam {
   CheckParamKind kind;
   std::optional<CheckValue> default_value;  // nullopt: the parameter may be absent and then is not in CheckSpec::params
   bool required = false;
-  std::string_view summary;  // one line, for --help and error messages
+  std::string_view summary;                 // one line, for --help and error messages
+  std::vector<std::string_view> choices{};  // text: the only values allowed; empty: any
 };
 
 struct CheckType {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the data plane shall do: configuration, runtime overrides and health, computed into one plain description. It is
-// complete: what is not in it is removed. dataplane/ compares it with what is installed and applies only the difference.
+// complete: what is not in it is removed. dataplane/ compares it with what is installed and applies only the
+// difference.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,9 @@ namespace xlvs {
 struct DesiredBackend {
   Endpoint endpoint;
   ForwardMethod forward = ForwardMethod::nat;
-  std::uint32_t weight = 1;  // in force: override, else configured; 0: drained, keeps its flows
-  bool up = true;            // false: a failed check; not in the scheduler's table, keeps its flows
+  std::uint32_t weight = 1;               // in force: override, else configured; 0: drained, keeps its flows
+  bool up = true;                         // false: a failed check; not in the scheduler's table, keeps its flows
+  std::uint32_t weight_before_drain = 0;  // what Member::weight_before_drain is made of; 0 when not drained
 
   friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
 };
@@ -51,7 +53,8 @@ struct BackendRef {
   friend auto operator<=>(const BackendRef&, const BackendRef&) = default;
 };
 
-// A runtime change by the operator; survives reload and restart until cleared (`lvsctl backend enable`, `weight --clear`).
+// A runtime change by the operator; survives reload and restart until cleared (`lvsctl backend enable`, `weight
+// --clear`).
 struct Override {
   bool drained = false;
   std::optional<std::uint32_t> weight;

@@ -25,7 +25,8 @@ class IpAddress {
  public:
   constexpr IpAddress() = default;  // 0.0.0.0
 
-  // Dotted quad or RFC 4291 text; no zone, no prefix length, no leading or trailing blanks. IPv4-mapped IPv6 is refused.
+  // Dotted quad or RFC 4291 text; no zone, no prefix length, no leading or trailing blanks. IPv4-mapped IPv6 is
+  // refused.
   [[nodiscard]] static Result<IpAddress> parse(std::string_view text);
   [[nodiscard]] static IpAddress v4(std::array<std::uint8_t, 4> bytes);
   [[nodiscard]] static IpAddress v6(const std::array<std::uint8_t, 16>& bytes);

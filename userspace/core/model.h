@@ -39,12 +39,12 @@ using CheckValue = std::variant<bool, std::int64_t, std::string, Milliseconds, s
                                 std::map<std::string, std::string>>;
 
 struct CheckSpec {
-  std::string type = "tcp";     // a row of check_types(); "none": always up
-  Milliseconds interval{2000};  // from the start of one check to the start of the next; 100 ms .. 1 h
-  Milliseconds timeout{1000};   // for the whole check; at most the interval
-  unsigned rise = 2;            // consecutive passes that bring a backend up; 1..100
-  unsigned fall = 3;            // consecutive failures that take it down; 1..100
-  std::optional<std::uint16_t> port;           // check this port instead of the backend's
+  std::string type = "tcp";                  // a row of check_types(); "none": always up
+  Milliseconds interval{2000};               // from the start of one check to the start of the next; 100 ms .. 1 h
+  Milliseconds timeout{1000};                // for the whole check; at most the interval
+  unsigned rise = 2;                         // consecutive passes that bring a backend up; 1..100
+  unsigned fall = 3;                         // consecutive failures that take it down; 1..100
+  std::optional<std::uint16_t> port;         // check this port instead of the backend's
   std::map<std::string, CheckValue> params;  // every parameter of the type, defaults filled in
 
   friend bool operator==(const CheckSpec&, const CheckSpec&) = default;
@@ -52,8 +52,8 @@ struct CheckSpec {
 
 struct BackendConfig {
   IpAddress address;
-  std::uint16_t port = 0;     // resolved: the listeners' port when the configuration leaves it out
-  std::uint32_t weight = 1;   // 0..65535; 0: drained
+  std::uint16_t port = 0;                      // resolved: the listeners' port when the configuration leaves it out
+  std::uint32_t weight = 1;                    // 0..65535; 0: drained
   ForwardMethod forward = ForwardMethod::nat;  // resolved: the service's unless overridden
 
   [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
@@ -63,15 +63,17 @@ struct BackendConfig {
 // A packet that matches a listener, belongs to no known flow and may not create one (a TCP segment without SYN).
 enum class NoFlowPolicy : std::uint8_t { pass, drop };  // pass: the host answers it with a TCP reset
 [[nodiscard]] std::string_view to_string(NoFlowPolicy policy);
+[[nodiscard]] std::optional<NoFlowPolicy> parse_no_flow_policy(std::string_view name);
 
 struct ServiceConfig {
   std::string name;                 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, unique
   std::vector<Listener> listeners;  // at least one; one family; unique in the whole configuration
   ForwardMethod forward = ForwardMethod::nat;
   Scheduler scheduler = Scheduler::wlc;
-  bool hash_port = false;      // sh, mh: the hash includes the client port (IPVS sh-port, mh-port)
-  bool hash_fallback = false;  // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
-  bool sloppy_tcp = false;     // any TCP segment but RST may create a flow
+  bool hash_port = false;  // sh, mh: the hash includes the client port (IPVS sh-port, mh-port)
+  bool hash_fallback =
+      false;                // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
+  bool sloppy_tcp = false;  // any TCP segment but RST may create a flow
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
   CheckSpec check;
   std::vector<BackendConfig> backends;  // in the operator's order, which rr and ties of lc follow; unique endpoints
@@ -95,7 +97,8 @@ struct TimeoutConfig {
   friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
 };
 
-// Sizes of what is allocated when the data plane is first loaded. Changing one needs `lvsd --reset`, see docs/config.md.
+// Sizes of what is allocated when the data plane is first loaded. Changing one needs `lvsd --reset`, see
+// docs/config.md.
 struct LimitConfig {
   std::uint32_t flows_ipv4 = 1U << 20;  // slots; rounded up to a power of two; 1,024 .. 2^26
   std::uint32_t flows_ipv6 = 1U << 18;
@@ -108,6 +111,7 @@ struct LimitConfig {
 
 enum class XdpMode : std::uint8_t { automatic, native, generic };  // automatic: native, generic only if that is refused
 [[nodiscard]] std::string_view to_string(XdpMode mode);            // "auto", "native", "generic"
+[[nodiscard]] std::optional<XdpMode> parse_xdp_mode(std::string_view name);
 
 struct InterfaceConfig {
   std::string name;
@@ -120,11 +124,11 @@ struct Config {
   std::vector<ServiceConfig> services;      // may be empty
   TimeoutConfig timeouts;
   LimitConfig limits;
-  bool manage_vips = true;                     // VIPs are put on an interface while lvsd runs
-  std::string vip_interface = "lo";            // where to
-  std::uint32_t hash_seed = 0;                 // of sh, dh, mh: give all routers of a site the same
+  bool manage_vips = true;           // VIPs are put on an interface while lvsd runs
+  std::string vip_interface = "lo";  // where to
+  std::uint32_t hash_seed = 0;       // of sh, dh, mh: give all routers of a site the same
   std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
-  std::string log_level = "info";              // debug, info, warning, error
+  std::string log_level = "info";                                                   // debug, info, warning, error
 
   friend bool operator==(const Config&, const Config&) = default;
 };
