@@ -44,13 +44,14 @@ struct HealthReport {
 
 struct BackendReport {
   std::string service;
-  std::string address;  // "10.0.0.11:8080"
-  std::string forward;  // "nat", "dr"; "local" when the address is the router's own
-  std::uint32_t weight = 0;             // in force
+  std::string address;       // "10.0.0.11:8080"
+  std::string forward;       // "nat", "dr"; "local" when the address is the router's own
+  std::uint32_t weight = 0;  // in force
   std::uint32_t configured_weight = 0;
-  bool drained = false;                 // by an override
+  bool drained = false;  // by an override
   std::optional<std::uint32_t> weight_override;
-  std::string state;  // what the operator sees first: "up", "down", "drained", "unchecked", "no-route" (next hop unknown)
+  std::string
+      state;  // what the operator sees first: "up", "down", "drained", "unchecked", "no-route" (next hop unknown)
   HealthReport health;
   std::uint32_t active = 0, inactive = 0;
   Traffic traffic;
@@ -89,7 +90,7 @@ struct ConfigReport {
   std::string hash;
   std::uint64_t generation = 0;  // counts successful loads since the process started
   double loaded_at = 0;
-  bool stale = false;          // the last reload was rejected; what runs is older than what is on disk
+  bool stale = false;        // the last reload was rejected; what runs is older than what is on disk
   std::string stale_reason;  // its first error
 };
 
@@ -106,7 +107,7 @@ struct Status {
   std::vector<std::string> vips;  // addresses that lvsd keeps on the VIP interface
   std::vector<FlowTableReport> flow_tables;
   std::vector<ServiceReport> services;
-  std::vector<ReasonReport> reasons;   // all, zeros included
+  std::vector<ReasonReport> reasons;  // all, zeros included
   std::vector<std::string> warnings;  // what an operator should look at: generic mode, stale config, no-route, ...
 };
 
@@ -127,8 +128,8 @@ struct StatsReport {
 };
 
 struct BackendChange {
-  std::optional<std::string> service;  // nullopt: in every service that has the address
-  std::string address;                 // "10.0.0.11:8080", or "10.0.0.11": every port
+  std::optional<std::string> service;   // nullopt: in every service that has the address
+  std::string address;                  // "10.0.0.11:8080", or "10.0.0.11": every port
   std::optional<std::uint32_t> weight;  // weight: nullopt clears the override
 };
 struct BackendChangeResult {
@@ -141,7 +142,7 @@ struct ConfigText {
 };
 struct ConfigCheck {
   bool valid = false;
-  std::vector<std::string> errors;  // "file:line:column: message"
+  std::vector<std::string> errors;   // "file:line:column: message"
   std::vector<std::string> changes;  // what applying it would change
 };
 struct ConfigDiff {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API server (UNIX socket, 0660, root or the socket's group by peer credentials) and the read-only metrics and
-// status server (TCP). Boost.Beast on the event loop; bounded: 64 connections, 16 MiB a request, 30 s idle.
+// status server (TCP). Boost.Beast on the event loop; bounded by ServerOptions. Thread rule: the event loop's thread.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,17 +17,28 @@
 
 namespace xlvs::control {
 
+struct ServerOptions {
+  std::size_t connections = 64;               // a further one is answered 503 and closed
+  std::size_t body_bytes = 16 * 1024 * 1024;  // 413
+  std::uint32_t header_bytes = 64 * 1024;     // 431
+  std::chrono::milliseconds idle{30'000};     // for a request to arrive completely, and for an answer to be taken
+};
+
+// Serves until destroyed; that closes every connection and calls Operations no more.
 class Server {
  public:
   virtual ~Server() = default;
+  // The socket's path, or "address:port" with the port that the kernel chose if 0 was asked for.
+  [[nodiscard]] virtual std::string where() const = 0;
 };
 
-// Takes over a socket file that nobody listens on; conflict if somebody does.
+// Takes over a socket file that nobody listens on; conflict if somebody does, or if the file is no socket. The file is
+// removed by the destructor.
 [[nodiscard]] Result<std::unique_ptr<Server>> serve_unix(boost::asio::io_context& loop, const std::string& path,
-                                                         Operations& operations);
-// GET only: /metrics, /v1/status, /v1/version, and / (the status page).
+                                                         Operations& operations, const ServerOptions& options = {});
+// GET only: /metrics, /v1/status, /v1/version, /v1/services, and / (the status page).
 [[nodiscard]] Result<std::unique_ptr<Server>> serve_tcp(boost::asio::io_context& loop, const Endpoint& endpoint,
-                                                        Operations& operations);
+                                                        Operations& operations, const ServerOptions& options = {});
 
 // Prometheus text format 0.0.4 of a status and stats; docs/metrics.md lists every metric.
 [[nodiscard]] std::string render_metrics(const Status& status, const StatsReport& stats);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <prometheus/text_serializer.h>
+
+#include "control/server.h"
+
+namespace xlvs::control {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+class Family {
+ public:
+  Family(std::vector<MetricFamily>& out, std::string name, std::string help, MetricType type)
+      : out_(out), family_{std::move(name), std::move(help), type, {}} {}
+  ~Family() {  // a family without a sample is not shown
+    if (!family_.metric.empty()) out_.push_back(std::move(family_));
+  }
+  Family(const Family&) = delete;
+  Family& operator=(const Family&) = delete;
+
+  void add(const Labels& labels, double value) {
+    ClientMetric metric;
+    metric.label = labels;
+    (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    family_.metric.push_back(std::move(metric));
+  }
+
+ private:
+  std::vector<MetricFamily>& out_;
+  MetricFamily family_;
+};
+
+double number(std::uint64_t value) {
+  return static_cast<double>(value);
+}
+double number(bool value) {
+  return value ? 1 : 0;
+}
+
+// ---- single values
+// ---------------------------------------------------------------------------------------------------
+
+struct Value {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*of)(const Status& status, const StatsReport& stats);
+};
+
+constexpr Value kValues[] = {
+    {"lvs_config_stale", "1 when the last reload was rejected and an older configuration runs.", MetricType::Gauge,
+     [](const Status& status, const StatsReport&) { return number(status.config.stale); }},
+    {"lvs_config_generation", "Successful configuration loads since lvsd started.", MetricType::Gauge,
+     [](const Status& status, const StatsReport&) { return number(status.config.generation); }},
+    {"lvs_config_loaded_timestamp_seconds", "When the running configuration was loaded.", MetricType::Gauge,
+     [](const Status& status, const StatsReport&) { return status.config.loaded_at; }},
+    {"lvs_flows_expired_total", "Flows that ended by their idle timeout.", MetricType::Counter,
+     [](const Status&, const StatsReport& stats) { return number(stats.flows_expired); }},
+    {"lvs_flow_count_drift", "Difference between kept and recounted active and inactive flows; must be 0.",
+     MetricType::Gauge, [](const Status&, const StatsReport& stats) { return number(stats.count_drift); }},
+    {"process_start_time_seconds", "When lvsd started.", MetricType::Gauge,
+     [](const Status& status, const StatsReport&) { return status.started_at; }},
+};
+
+void add_values(std::vector<MetricFamily>& out, const Status& status, const StatsReport& stats) {
+  Family(out, "lvs_info", "Always 1; version and instance are labels.", MetricType::Gauge)
+      .add({{"version", status.version.version}, {"instance", status.version.instance}}, 1);
+  for (const Value& value : kValues) Family(out, value.name, value.help, value.type).add({}, value.of(status, stats));
+}
+
+// ---- per interface, flow table and reason
+// ------------------------------------------------------------------------------
+
+void add_interfaces(std::vector<MetricFamily>& out, const Status& status) {
+  Family native(out, "lvs_interface_native", "1 when XDP runs in the driver, 0 in the slow generic mode.",
+                MetricType::Gauge);
+  Family up(out, "lvs_interface_up", "1 when the interface has a carrier.", MetricType::Gauge);
+  for (const InterfaceReport& interface : status.interfaces) {
+    native.add({{"interface", interface.name}}, number(interface.mode == "native"));
+    up.add({{"interface", interface.name}}, number(interface.up));
+  }
+}
+
+struct TableValue {
+  const char* name;
+  const char* help;
+  std::uint64_t FlowTableReport::* member;
+};
+
+constexpr TableValue kTableValues[] = {
+    {"lvs_flow_table_capacity", "Slots of the flow table, without overflow.", &FlowTableReport::capacity},
+    {"lvs_flow_table_used", "Flows in the flow table as of the last complete sweep.", &FlowTableReport::used},
+    {"lvs_flow_overflow_capacity", "Slots of the overflow table.", &FlowTableReport::overflow_capacity},
+    {"lvs_flow_overflow_used", "Flows in the overflow table.", &FlowTableReport::overflow_used},
+};
+
+void add_flow_tables(std::vector<MetricFamily>& out, const Status& status) {
+  for (const TableValue& value : kTableValues) {
+    Family family(out, value.name, value.help, MetricType::Gauge);
+    for (const FlowTableReport& table : status.flow_tables) {
+      family.add({{"family", table.family}}, number(table.*value.member));
+    }
+  }
+}
+
+void add_reasons(std::vector<MetricFamily>& out, const StatsReport& stats) {
+  Family family(out, "lvs_reason_packets_total", "Packets that were not plainly forwarded, by reason and verdict.",
+                MetricType::Counter);
+  for (const ReasonReport& reason : stats.reasons) {
+    family.add({{"reason", reason.name}, {"verdict", reason.verdict}}, number(reason.packets));
+  }
+}
+
+// ---- per service and backend
+// -------------------------------------------------------------------------------------------
+
+struct TrafficValue {
+  const char* suffix;
+  const char* help;
+  std::uint64_t Traffic::* member;
+};
+
+constexpr TrafficValue kTrafficValues[] = {
+    {"flows_total", "Flows created", &Traffic::flows},
+    {"in_packets_total", "Packets from clients", &Traffic::in_packets},
+    {"in_bytes_total", "Bytes of IP packets from clients", &Traffic::in_bytes},
+    {"out_packets_total", "Packets to clients", &Traffic::out_packets},
+    {"out_bytes_total", "Bytes of IP packets to clients", &Traffic::out_bytes},
+};
+
+void add_traffic(std::vector<MetricFamily>& out, const StatsReport& stats) {
+  for (const TrafficValue& value : kTrafficValues) {
+    Family services(out, std::string("lvs_service_") + value.suffix,
+                    std::string(value.help) + ", by service; backends removed since are included.",
+                    MetricType::Counter);
+    for (const ServiceReport& service : stats.services) {
+      services.add({{"service", service.name}}, number(service.traffic.*value.member));
+    }
+  }
+  for (const TrafficValue& value : kTrafficValues) {
+    Family backends(out, std::string("lvs_backend_") + value.suffix, std::string(value.help) + ", by backend.",
+                    MetricType::Counter);
+    for (const ServiceReport& service : stats.services) {
+      for (const BackendReport& backend : service.backends) {
+        backends.add({{"service", service.name}, {"backend", backend.address}}, number(backend.traffic.*value.member));
+      }
+    }
+  }
+}
+
+struct BackendValue {
+  const char* name;
+  const char* help;
+  double (*of)(const BackendReport& backend);
+};
+
+constexpr BackendValue kBackendValues[] = {
+    {"lvs_backend_up", "1 unless the health check has failed.",
+     [](const BackendReport& b) { return number(b.health.state != "down"); }},
+    {"lvs_backend_weight", "Weight in force; 0 takes no new flows.",
+     [](const BackendReport& b) { return number(std::uint64_t{b.weight}); }},
+    {"lvs_backend_drained", "1 when an operator drained the backend.",
+     [](const BackendReport& b) { return number(b.drained); }},
+    {"lvs_backend_active_flows", "TCP flows in state ESTABLISHED.",
+     [](const BackendReport& b) { return number(std::uint64_t{b.active}); }},
+    {"lvs_backend_inactive_flows", "All other flows: opening and closing TCP, UDP.",
+     [](const BackendReport& b) { return number(std::uint64_t{b.inactive}); }},
+    {"lvs_backend_check_latency_seconds", "How long the last health check took.",
+     [](const BackendReport& b) { return b.health.latency; }},
+    {"lvs_backend_state_change_timestamp_seconds", "When the health state last changed.",
+     [](const BackendReport& b) { return b.health.since; }},
+};
+
+void add_backends(std::vector<MetricFamily>& out, const Status& status) {
+  for (const BackendValue& value : kBackendValues) {
+    Family family(out, value.name, value.help, MetricType::Gauge);
+    for (const ServiceReport& service : status.services) {
+      for (const BackendReport& backend : service.backends) {
+        family.add({{"service", service.name}, {"backend", backend.address}}, value.of(backend));
+      }
+    }
+  }
+  Family checks(out, "lvs_backend_checks_total", "Health checks made, by result.", MetricType::Counter);
+  for (const ServiceReport& service : status.services) {
+    for (const BackendReport& backend : service.backends) {
+      const HealthReport& health = backend.health;
+      for (const auto& [result, count] :
+           {std::pair("passed", health.checks_passed), {"failed", health.checks_failed}}) {
+        checks.add({{"service", service.name}, {"backend", backend.address}, {"result", result}}, number(count));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string render_metrics(const Status& status, const StatsReport& stats) {
+  std::vector<MetricFamily> families;
+  add_values(families, status, stats);
+  add_interfaces(families, status);
+  add_flow_tables(families, status);
+  add_reasons(families, stats);
+  add_traffic(families, stats);
+  add_backends(families, status);
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace xlvs::control

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/routes.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "control/json.h"
+#include "control/process_metrics.h"
+#include "control/server.h"
+#include "control/status_page.h"
+#include "control/uri.h"
+
+namespace xlvs::control {
+
+struct Call {
+  Operations& operations;
+  const Target& target;
+  const std::string& body;
+};
+
+namespace {
+
+Response json_response(const Json& json) {
+  Response response;
+  response.body = dump(json) + "\n";
+  return response;
+}
+
+template <typename T>
+Response result_response(const Result<T>& result) {
+  return result ? json_response(*result) : error_response(result.error());
+}
+
+// Reads the body as a T and hands it to `run`; a body that is none is a 400.
+template <typename T>
+Response with_body(const Call& call, const auto& run) {
+  const auto json = parse_json(call.body);
+  if (!json) return error_response(json.error().in("request body"));
+  const auto value = decode<T>(*json);
+  if (!value) return error_response(value.error().in("request body"));
+  return run(*value);
+}
+
+Response change_backend(const Call& call, Result<BackendChangeResult> (Operations::*change)(const BackendChange&)) {
+  return with_body<BackendChange>(call, [&](const BackendChange& wanted) {
+    if (wanted.address.empty()) {
+      return error_response({ErrorKind::invalid, "request body: address: name the backend, like \"10.0.0.11:8080\""});
+    }
+    return result_response((call.operations.*change)(wanted));
+  });
+}
+
+Response show_service(const Call& call) {
+  const std::string& name = call.target.segments.back();
+  const auto services = call.operations.services();
+  const auto found = std::find_if(services.begin(), services.end(), [&](const auto& s) { return s.name == name; });
+  if (found != services.end()) return json_response(*found);
+  return error_response({ErrorKind::not_found, fmt::format("no service is named '{}'", name)});
+}
+
+Response check_config(const Call& call) {
+  return with_body<ConfigText>(
+      call, [&](const ConfigText& text) { return json_response(call.operations.check_config(text)); });
+}
+
+Response show_metrics(const Call& call) {
+  Response response;
+  response.type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = render_metrics(call.operations.status(), call.operations.stats()) + render_process_metrics();
+  return response;
+}
+
+Response show_page(const Call&) {
+  Response response;
+  response.type = "text/html; charset=utf-8";
+  response.body = status_page();
+  response.headers = {{"Content-Security-Policy", status_page_policy()}};
+  return response;
+}
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+
+constexpr auto kSocket = static_cast<unsigned>(Access::control);
+constexpr auto kTcp = static_cast<unsigned>(Access::read_only);
+constexpr unsigned kBoth = kSocket | kTcp;
+
+constexpr Route kRoutes[] = {
+    {"GET", "/v1/version", kBoth, [](const Call& c) { return json_response(c.operations.version()); }},
+    {"GET", "/v1/status", kBoth, [](const Call& c) { return json_response(c.operations.status()); }},
+    {"GET", "/v1/services", kBoth, [](const Call& c) { return json_response(c.operations.services()); }},
+    {"GET", "/v1/services/*", kBoth, show_service},
+    {"GET", "/v1/flows", kSocket, [](const Call& c) { return result_response(c.operations.flows(c.target.query)); }},
+    {"GET", "/v1/stats", kSocket, [](const Call& c) { return json_response(c.operations.stats()); }},
+    {"POST", "/v1/backends/drain", kSocket, [](const Call& c) { return change_backend(c, &Operations::drain); }},
+    {"POST", "/v1/backends/enable", kSocket, [](const Call& c) { return change_backend(c, &Operations::enable); }},
+    {"POST", "/v1/backends/weight", kSocket, [](const Call& c) { return change_backend(c, &Operations::set_weight); }},
+    {"POST", "/v1/config/check", kSocket, check_config},
+    {"GET", "/v1/config/diff", kSocket, [](const Call& c) { return json_response(c.operations.diff_config()); }},
+    {"POST", "/v1/config/apply", kSocket, [](const Call& c) { return result_response(c.operations.apply_config()); }},
+    {"GET", "/metrics", kBoth, show_metrics},
+    {"GET", "/", kTcp, show_page},
+};
+
+bool matches(std::string_view pattern, const std::vector<std::string>& segments) {
+  pattern.remove_prefix(1);
+  for (const std::string& segment : segments) {
+    if (pattern.empty()) return false;
+    const std::size_t end = pattern.find('/');
+    if (const auto wanted = pattern.substr(0, end); wanted != "*" && wanted != segment) return false;
+    pattern = end == std::string_view::npos ? std::string_view() : pattern.substr(end + 1);
+  }
+  return pattern.empty();
+}
+
+Response no_route(const Request& request, std::string_view allowed) {
+  if (allowed.empty()) {
+    return error_response({ErrorKind::not_found, fmt::format("nothing is served at {} here", request.target)});
+  }
+  auto response = error_response(
+      405, {ErrorKind::invalid, fmt::format("{} is not possible here, only {}", request.method, allowed)});
+  response.headers = {{"Allow", std::string(allowed)}};
+  return response;
+}
+
+Response dispatch(const Request& request, Operations& operations, Access access) {
+  const auto target = parse_target(request.target);
+  if (!target) return error_response(target.error());
+  std::string allowed;
+  for (const Route& route : kRoutes) {
+    if ((route.access & static_cast<unsigned>(access)) == 0 || !matches(route.path, target->segments)) continue;
+    if (route.method == request.method) return route.answer({operations, *target, request.body});
+    allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+  }
+  return no_route(request, allowed);
+}
+
+unsigned status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::invalid:
+      return 400;
+    case ErrorKind::permission:
+      return 403;
+    case ErrorKind::not_found:
+      return 404;
+    case ErrorKind::conflict:
+      return 409;
+    case ErrorKind::unsupported:
+      return 501;
+    case ErrorKind::unavailable:
+      return 503;
+  }
+  return 500;
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+  return kRoutes;
+}
+
+Response error_response(unsigned status, const Error& error) {
+  Json detail;
+  detail["kind"] = to_string(error.kind);
+  detail["message"] = error.message;
+  Json json;
+  json["error"] = std::move(detail);
+  auto response = json_response(json);
+  response.status = status;
+  return response;
+}
+
+Response error_response(const Error& error) {
+  return error_response(status_of(error.kind), error);
+}
+
+Response respond(const Request& request, Operations& operations, Access access) {
+  try {
+    return dispatch(request, operations, access);
+  } catch (const std::exception& error) {
+    return error_response(500, {ErrorKind::unavailable, fmt::format("internal error: {}", error.what())});
+  }
+}
+
+}  // namespace xlvs::control
