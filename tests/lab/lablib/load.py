@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import socket
+import threading
 import uuid
 from pathlib import Path
 
@@ -82,6 +83,46 @@ def fetch(sock, path="/whoami", close=False):
     if b" 200 " not in head.split(b"\r\n")[0]:
         raise LabError(f"{path}: {head.splitlines()[0].decode()}")
     return body.decode()
+
+
+class Echo:
+    """A TCP server in `host` that sends back what it gets: a login session, as far as a router can tell."""
+
+    def __init__(self, host, port, address="0.0.0.0"):
+        self.port = port
+        with Inside(host):
+            self.listener = socket.create_server((address, port))
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def _serve(self):
+        try:
+            while True:
+                connection, _ = self.listener.accept()
+                with connection:
+                    while data := connection.recv(65536):
+                        connection.sendall(data)
+        except OSError:
+            pass  # closed
+
+    def roundtrip(self, sock, data):
+        sock.sendall(data)
+        got = b""
+        while len(got) < len(data):
+            part = sock.recv(65536)
+            if not part:
+                raise LabError("the echo connection was closed")
+            got += part
+        if got != data:
+            raise LabError(f"echo: sent {data!r}, got {got!r}")
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(5)
 
 
 class Wrk:

@@ -31,7 +31,6 @@ http {{
     default_type text/plain;
     location = /whoami {{ return 200 "{name} $remote_addr $remote_port\\n"; }}
     location = /health {{ access_log off; return 200 "ok\\n"; }}
-    location = /accepted {{ access_log off; stub_status; }}
     location / {{ root {www}; }}
   }}
 }}
