@@ -42,26 +42,35 @@ struct Hop {
 
 // Follows links, routes and neighbours of a set of addresses. It asks the kernel for the route (RTM_GETROUTE), makes it
 // resolve the neighbour (NTF_USE: the kernel sends ARP/ND itself) and keeps the entry fresh, so that it never goes
-// stale while the address is followed. Survives netlink overruns (ENOBUFS) by reading everything again.
+// stale while the address is followed. Survives netlink overruns (ENOBUFS) by reading everything again. Events come
+// from the event loop, never from within open() or follow(); they may call follow(), but not destroy the watch.
 class Watch {
  public:
   struct Events {
-    // The next hop of a followed address became known, changed or (nullopt) was lost, with the reason for the log.
+    // The next hop of a followed address became known, changed or (nullopt) was lost, with the reason for the log. Lost
+    // means: no route, an interface that is down, or a neighbour that does not answer ARP/ND; an entry that is merely
+    // being confirmed keeps its hop. Each failed resolution is reported once, and tried again every second.
     std::function<void(const IpAddress&, const std::optional<Hop>&, const std::string& reason)> hop_changed;
-    // A link appeared, changed or (up = false, mtu = 0) went away.
+    // A link appeared, changed or (up = false, mtu = 0) went away. Also once for each link there is after open().
     std::function<void(const Link&)> link_changed;
   };
+  struct Options {
+    int receive_buffer = 4 << 20;  // bytes, of the event socket
+  };
 
+  static Result<std::unique_ptr<Watch>> open(boost::asio::io_context& loop, Events events, Options options);
   static Result<std::unique_ptr<Watch>> open(boost::asio::io_context& loop, Events events);
   virtual ~Watch() = default;
   // The complete set; calls hop_changed for each new one as soon as it is known.
   virtual void follow(const std::set<IpAddress>& addresses) = 0;
   [[nodiscard]] virtual std::optional<Hop> hop(const IpAddress& address) const = 0;
+  // How often events were lost and everything was read again.
+  [[nodiscard]] virtual std::uint64_t overruns() const = 0;
 };
 
-// VIPs on an interface: /32 or /128 with nodad, marked with IFA_PROTO where the kernel knows it (6.1 does not show it
-// in every tool, so lvsd also remembers which it added). Adding an address that is there already, from elsewhere, is
-// not an error, and remove() leaves it alone.
+// VIPs on an interface: /32 or /128 (nodad), scope global, never a source address by themselves (IPv6), marked with
+// IFA_PROTO where the kernel knows it (6.1 does not show it in every tool, so lvsd also remembers which it added).
+// Adding an address that is there already, from elsewhere, is not an error, and remove() leaves it alone.
 class VipAddresses {
  public:
   explicit VipAddresses(std::string interface);
