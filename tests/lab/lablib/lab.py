@@ -57,8 +57,7 @@ class Lab:
         """`owner`: the process whose end makes this lab stale; None: it stays until somebody takes it down."""
         self.down()
         self.directory.mkdir(parents=True)
-        record = {"topology": self.topology, "owner": owner, "owner_start": start_time(owner) if owner else None}
-        (self.directory / "lab.json").write_text(json.dumps(record))
+        self._record(owner)
         try:
             self._build()
         except BaseException:
@@ -90,9 +89,22 @@ class Lab:
     def down(self):
         for host in self.hosts():
             host.destroy()
-        for pins in (Path("/sys/fs/bpf/lvs") / self.instance,):
-            shutil.rmtree(pins, ignore_errors=True)
+        shutil.rmtree(Path("/sys/fs/bpf/lvs") / self.instance, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _record(self, owner):
+        record = {"topology": self.topology, "owner": owner, "owner_start": start_time(owner) if owner else None}
+        (self.directory / "lab.json").write_text(json.dumps(record))
+
+    def owner(self):
+        """The process that made the lab and is still there; None: nobody."""
+        record = json.loads((self.directory / "lab.json").read_text())
+        alive = record["owner"] is not None and start_time(record["owner"]) == record["owner_start"]
+        return record["owner"] if alive else None
+
+    def disown(self):
+        """From now on the lab stays until somebody takes it down."""
+        self._record(None)
 
     @property
     def instance(self):
