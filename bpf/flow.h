@@ -207,10 +207,12 @@ static __always_inline __u32 flow_position(void *slots, const __u32 n, const str
 static __always_inline int flow_find_in(void *slots, const __u32 n, const struct flow_id *id,
 					const struct flow_match *m, struct flow *found, const int v6)
 {
-	__u32 position = flow_position(slots, n, id, m, &found->word, v6);
+	__u64 word = 0;
+	__u32 position = flow_position(slots, n, id, m, &word, v6);
 
 	if (position >= n)
 		return 0;
+	found->word = word;
 	found->where = (__u64 *)slot_word(slot_at(slots, position, v6), v6);
 	return 1;
 }
@@ -384,37 +386,45 @@ static __always_inline void flow_touch(struct flow *flow, const struct packet *p
 /* ---- inserting ----------------------------------------------------------------------------------------------- */
 
 /*
- * The lower the rank the sooner a slot is given to a new flow: class, then age (oldest first), then position. Classes:
- * room in the first bucket (free or expired), room in the second, half-open, closing; RANK_NEVER and above is not taken.
+ * The lower the rank the sooner a slot is given to a new flow: class, then age (oldest first), then position. An entry
+ * of another table is preferred to ending a flow that may still come to life, see flow_insert_locked.
  */
-#define RANK(class) ((class) << 24)
-#define RANK_NEVER RANK(4)
-#define RANK_CLASSES                                                                                                   \
-	(0ULL << (4 * LVS_STATE_FREE) | 4ULL << (4 * LVS_STATE_CLAIMED) | 2ULL << (4 * LVS_STATE_SYN_RECV) |           \
-	 2ULL << (4 * LVS_STATE_SYN_SENT) | 4ULL << (4 * LVS_STATE_ESTABLISHED) | 3ULL << (4 * LVS_STATE_FIN_WAIT) |   \
-	 3ULL << (4 * LVS_STATE_TIME_WAIT) | 3ULL << (4 * LVS_STATE_CLOSE) | 3ULL << (4 * LVS_STATE_CLOSE_WAIT) |      \
-	 3ULL << (4 * LVS_STATE_LAST_ACK) | 2ULL << (4 * LVS_STATE_UDP_NEW) | 4ULL << (4 * LVS_STATE_UDP))
+enum rank_class {
+	CLASS_ROOM,	   /* free or expired */
+	CLASS_ROOM_SECOND, /* the same in the second bucket, so that most flows are found at the first try */
+	CLASS_STALE,	   /* half-open for FLOW_STALE_TICKS: two retransmissions of the handshake did not help */
+	CLASS_HALF_OPEN,
+	CLASS_CLOSING,
+	CLASS_NEVER, /* established, or being written */
+};
+#define FLOW_STALE_TICKS 4
+#define RANK(class) ((__u32)(class) << 24)
+#define CLASS_OF(state, class) ((__u64)CLASS_##class << (4 * LVS_STATE_##state))
+#define CLASS_BY_STATE                                                                                                 \
+	(CLASS_OF(FREE, ROOM) | CLASS_OF(CLAIMED, NEVER) | CLASS_OF(SYN_RECV, STALE) | CLASS_OF(SYN_SENT, STALE) |     \
+	 CLASS_OF(UDP_NEW, STALE) | CLASS_OF(ESTABLISHED, NEVER) | CLASS_OF(UDP, NEVER) | CLASS_OF(FIN_WAIT, CLOSING) | \
+	 CLASS_OF(TIME_WAIT, CLOSING) | CLASS_OF(CLOSE, CLOSING) | CLASS_OF(CLOSE_WAIT, CLOSING) |                     \
+	 CLASS_OF(LAST_ACK, CLOSING))
 
-/* Arithmetic instead of branches: the verifier would have to walk every combination of them over all slots. */
+/* 1 if a < b, for numbers below 2^31. Arithmetic, because the verifier would walk every combination of branches. */
+static __always_inline __u32 less(__u32 a, __u32 b)
+{
+	__u32 sign = (a - b) >> 31;
+
+	opaque(sign);
+	return sign;
+}
+
 static __always_inline __u32 slot_rank(__u64 word, __u32 now, const int second)
 {
 	__u32 state = LVS_WORD_STATE(word), age = flow_age(word, now);
-	__u32 class = (__u32)(RANK_CLASSES >> (4 * state)) & 0xf;
-	__u32 in_use = (LVS_STATE_CLAIMED - state) >> 31; /* 1 unless free or claimed */
-	__u32 expired = (control.timeout[state] - age) >> 31;
-	__u32 keep;
+	__u32 class = (__u32)(CLASS_BY_STATE >> (4 * state)) & 0xf;
+	__u32 expired = less(LVS_STATE_CLAIMED, state) & less(control.timeout[state], age);
 
-	opaque(in_use);
-	opaque(expired);
-	keep = (in_use & expired) - 1; /* 0: expired, all ones: not */
-	opaque(keep);
-	class &= keep;
-	if (second) {
-		__u32 room = (class - 1) >> 31;
-
-		opaque(room);
-		class += room;
-	}
+	class += less(class ^ CLASS_STALE, 1) & less(age, FLOW_STALE_TICKS);
+	class *= 1 - expired;
+	if (second)
+		class += less(class, 1);
 	return RANK(class) | (0xffff - age) << 8;
 }
 
@@ -431,10 +441,8 @@ static __always_inline __u32 best_rank(__u32 best, void *slots, __u32 n, __u32 b
 	for (__u32 i = 0; i < n; i++) {
 		__u64 word = *slot_word(slot_at(slots, i, v6), v6);
 		__u32 rank = slot_rank(word, now, base != 0) | (base + i);
-		__u32 less = (__u32)((__s32)(best - rank) >> 31);
 
-		opaque(less);
-		best = rank + ((best - rank) & less); /* the lower of the two; ranks stay below 2^31 */
+		best = rank + (best - rank) * less(best, rank); /* the lower of the two */
 	}
 	return best;
 }
@@ -446,7 +454,7 @@ static __always_inline int slot_take(volatile __u64 *slot, const struct flow_id 
 	__u64 *where = (__u64 *)slot_word(slot, v6);
 	__u64 victim = *(volatile __u64 *)where;
 
-	if ((slot_rank(victim, now, 0) & RANK(0xff)) > rank)
+	if ((slot_rank(victim, now, 0) & RANK(0x7f)) > rank)
 		return 0;
 	if (__sync_val_compare_and_swap(where, victim, LVS_WORD(0, 0, 0, LVS_STATE_CLAIMED, 0)) != victim)
 		return 0;
@@ -458,45 +466,86 @@ static __always_inline int slot_take(volatile __u64 *slot, const struct flow_id 
 	__sync_lock_test_and_set(where, flow->word); /* the word becomes visible after the key */
 	flow->where = where;
 	done->victim = victim;
-	done->evicted = rank >= RANK(2);
+	done->evicted = rank >= RANK(CLASS_STALE);
 	done->created = 1;
 	return 1;
 }
 
-#define FLOW_TAKE_TRIES 3
-static __always_inline void flow_insert_locked(const struct flow_id *id, const struct flow_match *m, void *first,
-					       void *second, void *over, struct flow *flow, __u32 now,
+/* Lost races for a slot are tried again this often. */
+#define FLOW_TAKE_TRIES 2
+
+/* Where a new flow may go, and what is asked of each place. */
+struct places {
+	void *first;
+	void *second;
+	void *overflow;
+};
+
+static __always_inline int take_in_buckets(const struct places *at, const struct flow_id *id, struct flow *flow,
+					   __u32 limit, __u32 now, struct insertion *done, const int v6)
+{
+	const __u32 n = FLOW_BUCKET_SLOTS(v6);
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
+		__u32 rank = best_rank(limit, at->first, n, 0, now, v6);
+
+		rank = best_rank(rank, at->second, n, n, now, v6);
+		if (rank >= limit)
+			return 0;
+		if (slot_take(slot_at(rank & n ? at->second : at->first, rank & (n - 1), v6), id, flow, rank, now, done,
+			      v6))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline int take_in_overflow(const struct places *at, const struct flow_id *id, struct flow *flow,
+					    __u32 limit, __u32 now, struct insertion *done, const int v6)
+{
+	const __u32 n = FLOW_OVERFLOW_SLOTS(v6);
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
+		__u32 rank = best_rank(limit, at->overflow, n, 0, now, v6);
+
+		if (rank >= limit)
+			return 0;
+		if (slot_take(slot_at(at->overflow, rank & (n - 1), v6), id, flow, rank, now, done, v6)) {
+			flow->overflow = 1;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* A flood of half-open flows may take three quarters of the overflow table; then they evict each other. */
+static __always_inline int overflow_crowded(const int v6)
+{
+	__u32 capacity = ((v6 ? control.overflow_mask6 : control.overflow_mask4) + 1) * FLOW_OVERFLOW_SLOTS(v6);
+
+	return *(volatile __u32 *)flow_overflow_used(v6) > capacity / 4 * 3;
+}
+
+/*
+ * Room in the buckets or a stale half-open flow there; else room in the overflow table; only then a flow is ended that
+ * may still be wanted. An established flow is never ended.
+ */
+static __always_inline void flow_insert_locked(const struct flow_id *id, const struct flow_match *m,
+					       const struct places *at, struct flow *flow, __u32 now,
 					       struct insertion *done, const int v6)
 {
 	const __u32 n = FLOW_BUCKET_SLOTS(v6);
-	struct flow found;
 
-	if (flow_find_in(first, n, id, m, &found, v6) || flow_find_in(second, n, id, m, &found, v6) ||
-	    flow_find_in(over, FLOW_OVERFLOW_SLOTS(v6), id, m, &found, v6)) {
-		flow->where = found.where;
-		flow->word = found.word;
+	if (flow_find_in(at->first, n, id, m, flow, v6) || flow_find_in(at->second, n, id, m, flow, v6) ||
+	    flow_find_in(at->overflow, FLOW_OVERFLOW_SLOTS(v6), id, m, flow, v6))
 		return;
-	}
-	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
-		__u32 rank = best_rank(RANK_NEVER, first, n, 0, now, v6);
-		__u32 position;
-
-		rank = best_rank(rank, second, n, n, now, v6);
-		if (rank >= RANK_NEVER)
-			break;
-		position = rank & (n - 1);
-		if (slot_take(slot_at(rank & n ? second : first, position, v6), id, flow, rank, now, done, v6))
-			return;
-	}
-	for (int i = 0; i < FLOW_TAKE_TRIES; i++) {
-		__u32 rank = best_rank(RANK_NEVER, over, FLOW_OVERFLOW_SLOTS(v6), 0, now, v6);
-
-		if (rank >= RANK_NEVER)
-			return;
-		flow->overflow = 1;
-		if (slot_take(slot_at(over, rank & (FLOW_OVERFLOW_SLOTS(v6) - 1), v6), id, flow, rank, now, done, v6))
-			return;
-	}
+	if (take_in_buckets(at, id, flow, RANK(CLASS_HALF_OPEN), now, done, v6))
+		return;
+	if (!overflow_crowded(v6) && take_in_overflow(at, id, flow, RANK(CLASS_STALE), now, done, v6))
+		return;
+	if (!take_in_buckets(at, id, flow, RANK(CLASS_NEVER), now, done, v6))
+		take_in_overflow(at, id, flow, RANK(CLASS_NEVER), now, done, v6);
 }
 
 enum inserted {
@@ -512,15 +561,15 @@ static __always_inline enum inserted flow_create(const struct flow_id *id, __u64
 	struct lvs_lock *lock = bpf_map_lookup_elem(&locks, &lock_index);
 	const struct flow_match match = flow_match_request(LVS_WORD_LISTENER(*word));
 	const __u32 backend = LVS_WORD_BACKEND(*word), state = LVS_WORD_STATE(*word);
-	void *first = flow_bucket(id, 0, v6), *second = flow_bucket(id, 1, v6), *over = flow_overflow(id, v6);
+	const struct places at = {flow_bucket(id, 0, v6), flow_bucket(id, 1, v6), flow_overflow(id, v6)};
 	struct flow flow = {.word = *word};
 	struct insertion done = {};
 
-	if (!lock || !first || !second || !over)
+	if (!lock || !at.first || !at.second || !at.overflow)
 		return FLOW_NO_ROOM;
 	load_add(backend, state, 1); /* before anybody can end it; taken back if it was not created */
 	bpf_spin_lock(&lock->lock);
-	flow_insert_locked(id, &match, first, second, over, &flow, now, &done, v6);
+	flow_insert_locked(id, &match, &at, &flow, now, &done, v6);
 	bpf_spin_unlock(&lock->lock);
 
 	*word = flow.word;
