@@ -281,7 +281,7 @@ static __always_inline int flow_find(const struct flow_id *id, const struct flow
 {
 	void *slots = flow_bucket(id, 0, v6);
 
-	found->overflow = 0;
+	*found = (struct flow){};
 	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, v6))
 		return 1;
 	slots = flow_bucket(id, 1, v6);
