@@ -149,14 +149,12 @@ static __always_inline int request(struct xdp_md *ctx, struct packet *p, const s
 		return verdict;
 	}
 
-	if (t.b->method == LVS_METHOD_LOCAL) {
-		count_request(t.backend, p->length, t.new_flow);
+	count_request(t.backend, p->length, t.new_flow);
+	if (t.b->method == LVS_METHOD_LOCAL)
 		return XDP_PASS;
-	}
 	hop = *(volatile __u64 *)&t.b->hop;
 	if (!may_send(p, hop, &verdict, v6))
 		return verdict;
-	count_request(t.backend, p->length, t.new_flow);
 	if (t.b->method == LVS_METHOD_NAT)
 		set_destination(p, t.b->addr, t.b->port, l->sum, t.b->sum, v6);
 	return send_to(ctx, p, hop, v6);
