@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::uint32_t kMinimumWarmup = 1U << 16U;
 
+// A flood's first flows fill the table: twice as many as it has slots.
+std::uint32_t flood_fill(const VariantOptions& options) {
+  return options.slots * 2;
+}
+
 bench_spec spec_for(const VariantKey& key, bool udp, unsigned backend_port) {
   bench_spec spec = shuffled(key.program == Program::syn_flood ? 0 : key.flows);
   spec.ipv6 = key.ipv6 ? 1 : 0;
@@ -76,12 +81,14 @@ class ReferenceVariant : public Variant {
 
 class LvsVariant : public Variant {
  public:
-  static Result<std::unique_ptr<Variant>> make(const VariantKey& key, bool udp, std::shared_ptr<LvsInstance> instance) {
+  static Result<std::unique_ptr<Variant>> make(const VariantKey& key, const VariantOptions& options,
+                                               std::shared_ptr<LvsInstance> instance) {
     std::unique_ptr<LvsVariant> variant(new LvsVariant(key, std::move(instance)));
     auto driver = Driver::load(variant->instance_->program_fd());
     if (!driver) return tl::make_unexpected(driver.error());
     variant->driver_ = std::move(*driver);
-    variant->driver_->spec() = spec_for(key, udp, variant->instance_->backend_port());
+    variant->driver_->spec() = spec_for(key, options.udp, variant->instance_->backend_port());
+    if (key.program == Program::syn_flood) variant->driver_->spec().first = flood_fill(options);
     return variant;
   }
 
@@ -109,31 +116,20 @@ class LvsVariant : public Variant {
   Totals before_;
 };
 
-// All flows are opened as a client and a server would, so that what is timed later is their established state.
+// Every flow is opened by a SYN and the ACK right after it: no flow is half-open when others look for room.
 Result<void> establish(LvsInstance& instance, Driver& driver, const VariantKey& key) {
   bench_spec& spec = driver.spec();
+  spec.direction = BENCH_REQUEST;
+  spec.handshake = 1;
   spec.shuffle = 0;
   spec.stride = kBackends;
-  spec.tcp_flags = BENCH_TCP_SYN;
   for (std::uint32_t backend = 0; backend < std::min(kBackends, key.flows); ++backend) {
     if (auto done = instance.schedule_only(backend); !done) return done;
     spec.first = backend;
     driver.rewind();
-    if (auto run = driver.run((key.flows - backend + kBackends - 1) / kBackends); !run)
-      return tl::make_unexpected(run.error());
+    const std::uint32_t flows = (key.flows - backend + kBackends - 1) / kBackends;
+    if (auto run = driver.run(2 * flows); !run) return tl::make_unexpected(run.error());
   }
-  spec.stride = 1;
-  spec.first = 0;
-  if (key.program != Program::dr) {
-    spec.direction = BENCH_REPLY;
-    spec.tcp_flags = BENCH_TCP_SYN | BENCH_TCP_ACK;
-    driver.rewind();
-    if (auto run = driver.run(key.flows); !run) return tl::make_unexpected(run.error());
-    spec.direction = BENCH_REQUEST;
-  }
-  spec.tcp_flags = BENCH_TCP_ACK;
-  driver.rewind();
-  if (auto run = driver.run(key.flows); !run) return tl::make_unexpected(run.error());
   return {};
 }
 
@@ -190,15 +186,12 @@ Result<std::shared_ptr<LvsInstance>> VariantFactory::instance_for(const VariantK
   std::shared_ptr<LvsInstance> instance = std::move(*loaded);
   auto driver = Driver::load(instance->program_fd());
   if (!driver) return tl::make_unexpected(driver.error());
-  VariantKey requests = key;
-  if (nat) requests.program = Program::nat_request;
-  (*driver)->spec() = spec_for(requests, options_.udp, instance->backend_port());
+  (*driver)->spec() = spec_for(key, options_.udp, instance->backend_port());
   if (key.program == Program::syn_flood) {
-    // Twice as many flows as slots: hardly a slot is left that a new flow would not have to take from another.
-    if (auto run = (*driver)->run(options_.slots * 2); !run) return tl::make_unexpected(run.error());
+    if (auto run = (*driver)->run(flood_fill(options_)); !run) return tl::make_unexpected(run.error());
     return instance;
   }
-  if (auto done = establish(*instance, **driver, requests); !done) return tl::make_unexpected(done.error());
+  if (auto done = establish(*instance, **driver, key); !done) return tl::make_unexpected(done.error());
   if (auto done = expect_flows(*instance, key, options_.udp); !done) return tl::make_unexpected(done.error());
   if (nat) nat_instances_[{key.ipv6, key.flows}] = instance;
   return instance;
@@ -208,7 +201,7 @@ Result<std::unique_ptr<Variant>> VariantFactory::make(const VariantKey& key) {
   if (key.program < Program::dr) return ReferenceVariant::make(key, options_);
   auto instance = instance_for(key);
   if (!instance) return tl::make_unexpected(instance.error());
-  return LvsVariant::make(key, options_.udp, *instance);
+  return LvsVariant::make(key, options_, *instance);
 }
 
 }  // namespace xlvs::bench

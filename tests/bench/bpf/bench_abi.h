@@ -23,12 +23,13 @@ struct bench_spec {
 	__u32 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	__u32 direction;
 	__u32 tcp_flags;    /* as in the header's 14th byte */
+	__u32 handshake;    /* each flow sends two packets, SYN and ACK, instead of one with tcp_flags */
 	__u32 flow_mask;    /* flows - 1, a power of two less one */
 	__u32 shuffle;	    /* 0: in order; else half the number of bits in flow_mask, at least 1 */
 	__u32 backend_mask; /* backends - 1, likewise */
 	__u32 backend_port;
 	__u32 stride; /* packet n is of flow n * stride + first */
-	__u32 first;
+	__u32 first;  /* (n / 2 with handshake) */
 	__u8 source_mac[6];
 	__u8 destination_mac[6];
 	__u32 ifindex; /* bench_source: where the frames go */

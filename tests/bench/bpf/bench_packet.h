@@ -61,6 +61,8 @@ static __always_inline void bench_write_ethernet(const struct bench_spec *spec, 
 /* `sum` is that of the pseudo-header. The bytes after the header are zero in every frame. */
 static __always_inline void bench_write_l4(const struct bench_spec *spec, void *l4, __be32 ports, __u32 n, __u64 sum)
 {
+	__u8 flags = !spec->handshake ? spec->tcp_flags : n & 1 ? BENCH_TCP_ACK : BENCH_TCP_SYN;
+
 	*(__be32 *)l4 = ports;
 	sum += ports;
 	if (spec->protocol == IPPROTO_TCP) {
@@ -70,10 +72,10 @@ static __always_inline void bench_write_l4(const struct bench_spec *spec, void *
 		word[1] = bpf_htonl(n);
 		word[2] = bpf_htonl(1);
 		byte[12] = 5 << 4;
-		byte[13] = spec->tcp_flags;
+		byte[13] = flags;
 		((__be16 *)l4)[7] = bpf_htons(0xffff);
 		((__be16 *)l4)[9] = 0;
-		sum += (__u64)word[1] + word[2] + bpf_htons(5 << 12 | spec->tcp_flags) + bpf_htons(0xffff);
+		sum += (__u64)word[1] + word[2] + bpf_htons(5 << 12 | flags) + bpf_htons(0xffff);
 		((__be16 *)l4)[8] = bench_checksum(sum);
 	} else {
 		((__be16 *)l4)[2] = bpf_htons(BENCH_L4_LENGTH);
@@ -155,7 +157,7 @@ static __always_inline int bench_write(const struct bench_spec *spec, struct xdp
 	void *data_end = (void *)(long)ctx->data_end;
 	struct bench_ends ends;
 
-	bench_ends_of(spec, bench_flow(spec, n), &ends);
+	bench_ends_of(spec, bench_flow(spec, spec->handshake ? n / 2 : n), &ends);
 	if (spec->ipv6) {
 		if (data + BENCH_FRAME6 > data_end)
 			return 0;
