@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/desired.h"
+
+#include <gtest/gtest.h>
+
+namespace xlvs {
+namespace {
+
+Endpoint endpoint(const char* text) {
+  return *Endpoint::parse(text);
+}
+
+BackendConfig backend(const char* text, std::uint32_t weight = 1) {
+  const Endpoint where = endpoint(text);
+  return {where.address, where.port, weight, ForwardMethod::nat};
+}
+
+Config two_services() {
+  Config config;
+  config.hash_seed = 7;
+  config.timeouts.udp = std::chrono::seconds{30};
+  ServiceConfig web;
+  web.name = "web";
+  web.listeners = {*Listener::parse("198.51.100.10:80/tcp")};
+  web.scheduler = Scheduler::mh;
+  web.hash_port = web.hash_fallback = web.sloppy_tcp = true;
+  web.no_flow = NoFlowPolicy::drop;
+  web.backends = {backend("10.0.0.11:8080", 3), backend("10.0.0.12:8080"), backend("10.0.0.13:8080", 0)};
+  web.backends[1].forward = ForwardMethod::dr;
+  ServiceConfig empty;
+  empty.name = "empty";
+  empty.listeners = {*Listener::parse("198.51.100.10:81/tcp")};
+  config.services = {web, empty};
+  return config;
+}
+
+bool always_up(const BackendRef& /*ref*/) {
+  return true;
+}
+
+TEST(Desired, CarriesTheConfiguration) {
+  const Config config = two_services();
+  const Desired desired = compute_desired(config, {}, always_up);
+  EXPECT_EQ(desired.hash_seed, 7U);
+  EXPECT_EQ(desired.timeouts, config.timeouts);
+  ASSERT_EQ(desired.services.size(), 2U);
+  const DesiredService& web = desired.services[0];
+  EXPECT_EQ(web.name, "web");
+  EXPECT_EQ(web.listeners, config.services[0].listeners);
+  EXPECT_EQ(web.scheduler, Scheduler::mh);
+  EXPECT_TRUE(web.hash_port && web.hash_fallback && web.sloppy_tcp);
+  EXPECT_EQ(web.no_flow, NoFlowPolicy::drop);
+  ASSERT_EQ(web.backends.size(), 3U);
+  EXPECT_EQ(web.backends[0], (DesiredBackend{endpoint("10.0.0.11:8080"), ForwardMethod::nat, 3, true, 0}));
+  EXPECT_EQ(web.backends[1], (DesiredBackend{endpoint("10.0.0.12:8080"), ForwardMethod::dr, 1, true, 0}));
+  EXPECT_EQ(web.backends[2].weight, 0U);
+  EXPECT_TRUE(desired.services[1].backends.empty());
+}
+
+TEST(Desired, HealthIsAskedOncePerBackend) {
+  std::map<BackendRef, int> asked;
+  const Desired desired = compute_desired(two_services(), {}, [&](const BackendRef& ref) {
+    ++asked[ref];
+    return ref.endpoint != endpoint("10.0.0.12:8080");
+  });
+  EXPECT_EQ(asked.size(), 3U);
+  for (const auto& [ref, times] : asked) EXPECT_EQ(times, 1) << ref.endpoint.to_string();
+  EXPECT_TRUE(desired.services[0].backends[0].up);
+  EXPECT_FALSE(desired.services[0].backends[1].up);
+  EXPECT_EQ(desired.services[0].backends[1].weight, 1U) << "a failed check is not a drain";
+}
+
+struct OverrideCase {
+  const char* name;
+  std::uint32_t configured;
+  Override change;
+  std::uint32_t weight;
+  std::uint32_t before_drain;
+};
+
+TEST(Desired, OverridesWin) {
+  const std::vector<OverrideCase> cases{
+      {"none", 3, {}, 3, 0},
+      {"weight", 3, {false, 10}, 10, 0},
+      {"drained", 3, {true, std::nullopt}, 0, 3},
+      {"drained, with another weight", 3, {true, 10}, 0, 10},
+      {"weight 0", 3, {false, 0}, 0, 3},
+      {"configured 0", 0, {}, 0, 0},
+      {"configured 0, raised", 0, {false, 5}, 5, 0},
+  };
+  for (const OverrideCase& c : cases) {
+    SCOPED_TRACE(c.name);
+    Config config = two_services();
+    config.services[0].backends[0].weight = c.configured;
+    const Desired desired = compute_desired(config, {{{"web", endpoint("10.0.0.11:8080")}, c.change}}, always_up);
+    EXPECT_EQ(desired.services[0].backends[0].weight, c.weight);
+    EXPECT_EQ(desired.services[0].backends[0].weight_before_drain, c.before_drain);
+    EXPECT_EQ(desired.services[0].backends[1].weight, 1U);
+  }
+}
+
+TEST(Desired, OverridesOfAbsentBackendsAreIgnored) {
+  const Overrides overrides{{{"web", endpoint("10.0.0.99:8080")}, {true, std::nullopt}},
+                            {{"gone", endpoint("10.0.0.11:8080")}, {true, std::nullopt}},
+                            {{"web", endpoint("10.0.0.11:81")}, {true, std::nullopt}}};
+  EXPECT_EQ(compute_desired(two_services(), overrides, always_up), compute_desired(two_services(), {}, always_up));
+}
+
+}  // namespace
+}  // namespace xlvs
