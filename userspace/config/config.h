@@ -38,7 +38,8 @@ struct Loaded {
 // `path` and then, if it is a file whose directory has a conf.d/, conf.d/*.yaml in byte order of their names.
 [[nodiscard]] Result<std::vector<Source>> read_sources(const std::string& path);
 
-// What changes from `before` to `after`, one line each, in operators' words: "service web: backend 10.0.0.13:8080 added".
+// What changes from `before` to `after`, one line each, in operators' words: "service web: backend 10.0.0.13:8080
+// added".
 [[nodiscard]] std::vector<std::string> describe_changes(const Config& before, const Config& after);
 
 }  // namespace xlvs::config

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+
+#include "config/sections.h"
+
+namespace xlvs::config {
+namespace {
+
+constexpr Milliseconds kLeastInterval{100};
+constexpr Milliseconds kGreatestInterval{3'600'000};
+constexpr Milliseconds kLeastTimeout{10};
+
+std::vector<std::string_view> type_names() {
+  std::vector<std::string_view> names;
+  for (const CheckType& type : check_types()) names.push_back(type.name);
+  return names;
+}
+
+std::optional<StatusRange> parse_status(std::string_view text) {
+  const auto number = [](std::string_view digits) -> std::optional<std::uint16_t> {
+    std::uint16_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size() || value < 100 || value > 599) return std::nullopt;
+    return value;
+  };
+  const std::size_t dash = text.find('-');
+  const auto first = number(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : number(text.substr(dash + 1));
+  if (!first || !last || *first > *last) return std::nullopt;
+  return StatusRange{*first, *last};
+}
+
+// 200, "200-399", or a list of these.
+std::optional<CheckValue> read_status(Context& context, const Node& node, std::string_view what) {
+  std::vector<StatusRange> ranges;
+  const std::vector<Node> single{node};
+  const std::vector<Node>& items = node.kind == Node::Kind::sequence ? node.items : single;
+  for (const Node& item : items) {
+    const auto range = item.kind == Node::Kind::scalar ? parse_status(item.text) : std::nullopt;
+    if (range)
+      ranges.push_back(*range);
+    else if (item.kind != Node::Kind::broken)
+      context.diagnostics.error(item.where, "{}: expected HTTP status codes such as 200 or 200-399 (100..599)", what);
+  }
+  if (items.empty()) context.diagnostics.error(node.where, "{}: the list is empty", what);
+  if (ranges.size() != items.size() || ranges.empty()) return std::nullopt;
+  std::sort(ranges.begin(), ranges.end());
+  return ranges;
+}
+
+std::optional<CheckValue> read_text_map(Context& context, const Node& node, std::string_view what) {
+  std::map<std::string, std::string> map;
+  if (node.kind != Node::Kind::mapping) {
+    if (node.kind != Node::Kind::broken)
+      context.diagnostics.error(node.where, "{} must be a mapping (name: value)", what);
+    return std::nullopt;
+  }
+  for (const Entry& entry : node.entries)
+    if (auto value = read_text(context, entry.value, entry.key)) map.emplace(entry.key, std::move(*value));
+  if (map.size() != node.entries.size()) return std::nullopt;
+  return map;
+}
+
+// A parameter's value as its kind wants it.
+std::optional<CheckValue> read_param(Context& context, const Node& node, const CheckParam& param) {
+  const auto widen = [](auto value) -> std::optional<CheckValue> {
+    return value ? std::optional<CheckValue>(std::move(*value)) : std::nullopt;
+  };
+  switch (param.kind) {
+    case CheckParamKind::boolean:
+      return widen(read_boolean(context, node, param.name));
+    case CheckParamKind::integer:
+      return widen(read_integer(context, node, param.name, 0, std::numeric_limits<std::int32_t>::max()));
+    case CheckParamKind::duration:
+      return widen(read_duration(context, node, param.name, Milliseconds{0}, kGreatestInterval));
+    case CheckParamKind::status_ranges:
+      return read_status(context, node, param.name);
+    case CheckParamKind::text_map:
+      return read_text_map(context, node, param.name);
+    case CheckParamKind::text:
+      break;
+  }
+  if (param.choices.empty()) return widen(read_text(context, node, param.name));
+  const auto index = read_choice(context, node, param.name, param.choices);
+  return index ? std::optional<CheckValue>(std::string(param.choices[*index])) : std::nullopt;
+}
+
+}  // namespace
+
+CheckSpec default_check(const ParsedService& service) {
+  CheckSpec check;
+  const bool has_tcp = std::any_of(service.listeners.begin(), service.listeners.end(),
+                                   [](const auto& listener) { return listener.value.protocol == Protocol::tcp; });
+  check.type = has_tcp || service.listeners.empty() ? "tcp" : "none";
+  return check;
+}
+
+void fill_check_defaults(const CheckType& type, CheckSpec& check) {
+  for (const CheckParam& param : type.params)
+    if (param.default_value) check.params.emplace(param.name, *param.default_value);
+}
+
+void parse_check_params(Section& section, const CheckType& type, CheckSpec& check) {
+  for (const CheckParam& param : type.params) {
+    const Node* node = param.required ? section.require(param.name) : section.take(param.name);
+    if (node == nullptr) continue;
+    if (auto value = read_param(section.context(), *node, param))
+      check.params.insert_or_assign(std::string(param.name), std::move(*value));
+  }
+  fill_check_defaults(type, check);
+}
+
+void parse_check(Context& context, const Node& node, CheckSpec& check) {
+  Section section(context, node, "services[].check", "a check");
+  bool type_known = true;
+  if (const Node* type = section.take("type")) {
+    const auto names = type_names();
+    const auto index = read_choice(context, *type, "type", names);
+    type_known = index.has_value();
+    if (index) check.type = names[*index];
+  }
+  section.duration("interval", check.interval, kLeastInterval, kGreatestInterval);
+  check.timeout = std::min(check.timeout, check.interval);
+  section.duration("timeout", check.timeout, kLeastTimeout, kGreatestInterval);
+  section.integer("rise", check.rise, 1, 100);
+  section.integer("fall", check.fall, 1, 100);
+  if (const Node* port = section.take("port"))
+    if (const auto value = read_integer(context, *port, "port", 1, 65535))
+      check.port = static_cast<std::uint16_t>(*value);
+  parse_check_params(section, *find_check_type(check.type), check);
+  if (type_known) section.finish();  // otherwise it is not known which keys are known
+}
+
+}  // namespace xlvs::config

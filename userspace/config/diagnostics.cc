@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/diagnostics.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace xlvs::config {
+namespace {
+
+constexpr std::size_t kMaxShown = 80;
+
+// Levenshtein's distance.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string Diagnostic::to_string() const {
+  if (line == 0) return fmt::format("{}: {}", file, message);
+  return fmt::format("{}:{}:{}: {}", file, line, column, message);
+}
+
+void Diagnostics::add(const Position& where, std::string message) {
+  found_.emplace_back(where, std::move(message));
+}
+
+std::string Diagnostics::place(const Position& where) const {
+  return fmt::format("{}:{}:{}", sources_[where.source].name, where.line, where.column);
+}
+
+std::vector<Diagnostic> Diagnostics::take() {
+  std::stable_sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first.source, a.first.line, a.first.column) <
+           std::tie(b.first.source, b.first.line, b.first.column);
+  });
+  std::vector<Diagnostic> result;
+  for (auto& [where, message] : found_) {
+    if (result.size() == kMaxReported) {
+      result.push_back({result.back().file, 0, 0, fmt::format("and {} more errors", found_.size() - kMaxReported)});
+      break;
+    }
+    const std::string file = sources_.empty() ? std::string{} : sources_[where.source].name;
+    result.push_back({file, where.line, where.column, std::move(message)});
+  }
+  found_.clear();
+  return result;
+}
+
+std::string quote(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text.substr(0, kMaxShown)) result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  if (text.size() > kMaxShown) {
+    while ((static_cast<unsigned char>(result.back()) & 0x80) != 0) result.pop_back();  // no half of a UTF-8 sequence
+    result += "...";
+  }
+  return result + "'";
+}
+
+std::string suggestion(std::string_view text, std::span<const std::string_view> valid) {
+  std::string_view nearest;
+  std::size_t best = 3;  // at most two letters away, and not everything is replaced
+  for (const std::string_view candidate : valid) {
+    const std::size_t longer = std::max(text.size(), candidate.size());
+    if (longer - std::min(text.size(), candidate.size()) >= best) continue;
+    const std::size_t steps = distance(text, candidate);
+    if (steps < best && steps < candidate.size()) {
+      best = steps;
+      nearest = candidate;
+    }
+  }
+  return nearest.empty() ? std::string{} : fmt::format(" (did you mean '{}'?)", nearest);
+}
+
+}  // namespace xlvs::config

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A configuration as names and texts: what its hash covers and in what words its changes are told.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/model.h"
+
+namespace xlvs::config {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// Every key but interfaces and services, named as in docs/config.md: {"timeouts.udp", "5m"}. Always the same names.
+[[nodiscard]] Fields global_fields(const Config& config);
+// Every key of a service but its name and backends. Listeners are sorted: their order means nothing.
+[[nodiscard]] Fields service_fields(const ServiceConfig& service);
+[[nodiscard]] Fields backend_fields(const BackendConfig& backend);
+
+}  // namespace xlvs::config

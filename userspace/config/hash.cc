@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/hash.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include "config/fields.h"
+
+namespace xlvs::config {
+namespace {
+
+// Lengths go before texts, so that no text can pass for the end of one and the beginning of another.
+void append(std::string& canonical, std::string_view text) {
+  canonical += fmt::format("{}:{},", text.size(), text);
+}
+
+void append(std::string& canonical, const Fields& fields) {
+  append(canonical, std::to_string(fields.size()));
+  for (const auto& [name, value] : fields) {
+    append(canonical, name);
+    append(canonical, value);
+  }
+}
+
+}  // namespace
+
+std::string meaning_hash(const Config& config) {
+  std::string canonical;
+  append(canonical, global_fields(config));
+  std::map<std::string, XdpMode> interfaces;
+  for (const InterfaceConfig& interface : config.interfaces) interfaces.emplace(interface.name, interface.mode);
+  for (const auto& [name, mode] : interfaces) append(canonical, fmt::format("interface {} {}", name, to_string(mode)));
+  std::map<std::string_view, const ServiceConfig*> services;
+  for (const ServiceConfig& service : config.services) services.emplace(service.name, &service);
+  for (const auto& [name, service] : services) {
+    append(canonical, name);
+    append(canonical, service_fields(*service));
+    for (const BackendConfig& backend : service->backends) {
+      append(canonical, backend.endpoint().to_string());
+      append(canonical, backend_fields(backend));
+    }
+  }
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(canonical.data()), canonical.size(), digest.data());
+  std::string hex;
+  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+}  // namespace xlvs::config

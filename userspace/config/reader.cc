@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/reader.h"
+
+#include <algorithm>
+
+namespace xlvs::config {
+
+Section::Section(Context& context, const Node& node, std::string path, std::string what)
+    : context_(context),
+      node_(node),
+      where_(node.where),
+      path_(std::move(path)),
+      what_(std::move(what)),
+      is_mapping_(node.kind == Node::Kind::mapping) {
+  if (!is_mapping_ && node.kind != Node::Kind::broken)
+    context_.diagnostics.error(where_, "{} must be a mapping (key: value)", what_);
+}
+
+const Node* Section::take(std::string_view key) {
+  known_.push_back(key);
+  if (context_.known_keys != nullptr)
+    context_.known_keys->insert(path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
+  const auto found =
+      std::find_if(node_.entries.begin(), node_.entries.end(), [&](const Entry& entry) { return entry.key == key; });
+  return found == node_.entries.end() ? nullptr : &found->value;
+}
+
+const Node* Section::require(std::string_view key) {
+  const Node* node = take(key);
+  if (node == nullptr && is_mapping_) context_.diagnostics.error(where_, "{} needs the key '{}'", what_, key);
+  return node;
+}
+
+void Section::boolean(std::string_view key, bool& target) {
+  if (const Node* node = take(key))
+    if (const auto value = read_boolean(context_, *node, key)) target = *value;
+}
+
+void Section::text(std::string_view key, std::string& target) {
+  if (const Node* node = take(key))
+    if (auto value = read_text(context_, *node, key)) target = std::move(*value);
+}
+
+void Section::interface(std::string_view key, std::string& target) {
+  if (const Node* node = take(key))
+    if (auto value = read_interface(context_, *node, key)) target = std::move(*value);
+}
+
+void Section::each(std::string_view key, std::string_view of, const std::function<void(const Node&)>& read) {
+  const Node* node = take(key);
+  if (node == nullptr || !is_sequence(context_, *node, key, of)) return;
+  for (const Node& item : node->items) read(item);
+}
+
+void Section::finish() {
+  for (const Entry& entry : node_.entries) {
+    if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
+    context_.diagnostics.error(entry.where, "unknown key {} in {}{}; known: {}", quote(entry.key), what_,
+                               suggestion(entry.key, known_), fmt::join(known_, ", "));
+  }
+}
+
+}  // namespace xlvs::config

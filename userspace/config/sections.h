@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sections of a configuration, one source file each. A parse_ function reads one section; what concerns several
+// sections at once is validate()'s, which is why parts keep the position they were written at.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/reader.h"
+#include "core/check_type.h"
+#include "core/model.h"
+
+namespace xlvs::config {
+
+template <typename T>
+struct Located {
+  T value;
+  Position where;
+};
+
+struct ParsedBackend {
+  Position where;
+  std::optional<IpAddress> address;  // nullopt: wrong or missing, and reported
+  std::optional<Located<std::uint16_t>> port;
+  std::uint32_t weight = 1;
+  std::optional<ForwardMethod> forward;
+};
+
+struct ParsedService {
+  Position where;
+  ServiceConfig config;  // without listeners and backends, whose places are still needed
+  std::optional<Position> check_where;
+  std::optional<Position> hash_port_where;
+  std::optional<Position> hash_fallback_where;
+  std::optional<Position> listen_where;
+  bool listen_broken = false;  // a listener had an error: the list is incomplete
+  std::vector<Located<Listener>> listeners;
+  std::vector<ParsedBackend> backends;
+};
+
+struct Parsed {
+  Config config;  // without services
+  Position where;
+  std::optional<Position> interfaces_where;
+  std::vector<Position> interface_where;
+  std::vector<ParsedService> services;
+};
+
+void parse_interface(Context& context, const Node& node, Parsed& parsed);
+void parse_service(Context& context, const Node& node, Parsed& parsed);
+void parse_backend(Context& context, const Node& node, ParsedService& service);
+void parse_check(Context& context, const Node& node, CheckSpec& check);
+void parse_check_params(Section& section, const CheckType& type, CheckSpec& check);
+void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
+void parse_limits(Context& context, const Node& node, LimitConfig& limits);
+void parse_metrics(Context& context, const Node& node, std::optional<Endpoint>& metrics);
+
+// The check of a service that says nothing about it: tcp, or none if it has no TCP listener to connect to.
+[[nodiscard]] CheckSpec default_check(const ParsedService& service);
+// Every parameter of `type` that has a default, where it is missing.
+void fill_check_defaults(const CheckType& type, CheckSpec& check);
+
+// The forwarding method's names, for Section::choice.
+[[nodiscard]] const std::vector<std::string_view>& forward_names();
+
+// A whole source: keys of the top level. A key that an earlier source gave is an error, except `services`, which add
+// up.
+class Root {
+ public:
+  explicit Root(Context& context) : context_(context) {}
+  void parse(const Node& node);
+  // Reports required keys that no source gave. To be called after all of them.
+  void finish();
+  [[nodiscard]] Parsed& parsed() { return parsed_; }
+
+ private:
+  void repeated_keys(const Node& node);
+
+  Context& context_;
+  Parsed parsed_;
+  std::vector<Located<std::string>> given_;
+};
+
+// What concerns several keys, services or sources; moves the services into `parsed.config`.
+void validate(Diagnostics& diagnostics, Parsed& parsed);
+// One service by itself: listeners, scheduler options, check; resolves and adds its backends.
+void validate_service(Diagnostics& diagnostics, ParsedService& service);
+void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
+                    const CheckSpec& check);
+
+// Every key of the format, as "SECTION.KEY": "manage_vips", "services[].check.path".
+[[nodiscard]] std::set<std::string> known_keys();
+
+}  // namespace xlvs::config
