@@ -35,6 +35,14 @@ struct bench_spec {
 	__u32 ifindex; /* bench_source: where the frames go */
 };
 
+/* What the sink has seen. */
+struct bench_sunk {
+	__u64 frames;
+	__be32 destination; /* of the last one */
+	__be16 port;
+	__u16 zero;
+};
+
 #define BENCH_VIP4 0xc633640aU	   /* 198.51.100.10 */
 #define BENCH_CLIENT4 0x10000000U  /* 16.0.0.0 */
 #define BENCH_BACKEND4 0x0a000001U /* 10.0.0.1 */
