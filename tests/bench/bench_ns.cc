@@ -46,12 +46,13 @@ std::vector<VariantKey> keys_of(const Settings& settings) {
   for (const std::string& family : settings.families) {
     const bool ipv6 = family == "6";
     for (const Program program : {Program::floor, Program::reply_floor, Program::swap})
-      keys.push_back({program, ipv6, 1});
+      keys.push_back({program, ipv6, 1, false});
     for (const Program program : settings.programs) {
-      if (program == Program::syn_flood) {
-        if (!settings.conditions.options.udp) keys.push_back({program, ipv6, 0});
-      } else {
-        for (const std::uint32_t flows : settings.flows) keys.push_back({program, ipv6, flows});
+      if (program == Program::syn_flood && settings.conditions.options.udp) continue;
+      for (const std::uint32_t flows : program == Program::syn_flood ? std::vector<std::uint32_t>{0} : settings.flows) {
+        keys.push_back({program, ipv6, flows, false});
+        if (program >= Program::dr && !settings.conditions.options.compare.empty())
+          keys.push_back({program, ipv6, flows, true});
       }
     }
   }
@@ -108,6 +109,9 @@ void add_options(CLI::App& app, Settings& settings) {
       ->transform(CLI::Transformer(names))
       ->delimiter(',');
   app.add_flag("--udp", conditions.options.udp, "UDP instead of TCP (no SYN flood)");
+  app.add_option("--compare", conditions.options.compare,
+                 "measure the program in this object file too (another build's generated/lvs.bpf.o)")
+      ->check(CLI::ExistingFile);
   app.add_option("--json", settings.json, "write the figures to this file too");
   app.add_flag("--quick", settings.quick, "three short rounds, 1 and 64k flows: shows that it works, measures little");
 }

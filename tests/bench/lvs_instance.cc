@@ -68,45 +68,60 @@ Result<std::unique_ptr<LvsInstance>> LvsInstance::load(const InstanceOptions& op
 
 LvsInstance::~LvsInstance() {
   for (const int fd : tables_) close(fd);
-  lvs__destroy(skeleton_);
+  bpf_object__close(object_);
 }
 
 int LvsInstance::program_fd() const {
-  return bpf_program__fd(skeleton_->progs.lvs);
+  return bpf_program__fd(bpf_object__find_program_by_name(object_, "lvs"));
 }
 
 unsigned LvsInstance::backend_port() const {
   return options_.method == Method::nat ? 8080 : BENCH_VIP_PORT;
 }
 
+bpf_map* LvsInstance::map(const char* name) const {
+  return bpf_object__find_map_by_name(object_, name);
+}
+
 Result<void> LvsInstance::open_and_load() {
-  skeleton_ = lvs__open();
-  if (skeleton_ == nullptr) return fail(ErrorKind::unavailable, "open the BPF object: {}", std::strerror(errno));
-  auto& maps = skeleton_->maps;
+  if (options_.object.empty()) {
+    std::size_t size = 0;
+    const void* bytes = lvs__elf_bytes(&size);
+    object_ = bpf_object__open_mem(bytes, size, nullptr);
+  } else {
+    object_ = bpf_object__open_file(options_.object.c_str(), nullptr);
+  }
+  if (object_ == nullptr)
+    return fail(ErrorKind::unavailable, "open the BPF object {}: {}", options_.object, std::strerror(errno));
   const std::uint32_t overflow = std::max(1U, options_.slots / 16 / LVS_OVERFLOW_SLOTS4);
-  bpf_map__set_max_entries(maps.buckets4, options_.ipv6 ? 1 : options_.slots / LVS_SLOTS4);
-  bpf_map__set_max_entries(maps.buckets6, options_.ipv6 ? options_.slots / LVS_SLOTS6 : 1);
-  bpf_map__set_max_entries(maps.overflow4, options_.ipv6 ? 1 : overflow);
-  bpf_map__set_max_entries(maps.overflow6, options_.ipv6 ? overflow : 1);
-  if (const int error = lvs__load(skeleton_); error != 0)
+  bpf_map__set_max_entries(map("buckets4"), options_.ipv6 ? 1 : options_.slots / LVS_SLOTS4);
+  bpf_map__set_max_entries(map("buckets6"), options_.ipv6 ? options_.slots / LVS_SLOTS6 : 1);
+  bpf_map__set_max_entries(map("overflow4"), options_.ipv6 ? 1 : overflow);
+  bpf_map__set_max_entries(map("overflow6"), options_.ipv6 ? overflow : 1);
+  if (auto done = fill_control(); !done) return done;
+  if (const int error = bpf_object__load(object_); error != 0)
     return fail(ErrorKind::unavailable, "load the XDP program: {} (root? see the verifier's output above)",
                 std::strerror(-error));
   return {};
 }
 
-void LvsInstance::fill_control() {
-  lvs_control& control = skeleton_->data_control->control;
+// Before the load: the section's initial contents.
+Result<void> LvsInstance::fill_control() {
+  lvs_control control{};
   // Any seeds do, but the same in every run: two runs place their flows alike.
   control.hash_seed[0] = 0x0706050403020100;
   control.hash_seed[1] = 0x0f0e0d0c0b0a0908;
   control.schedule_seed = 0x1716151413121110;
-  control.bucket_mask4 = bpf_map__max_entries(skeleton_->maps.buckets4) - 1;
-  control.bucket_mask6 = bpf_map__max_entries(skeleton_->maps.buckets6) - 1;
-  control.overflow_mask4 = bpf_map__max_entries(skeleton_->maps.overflow4) - 1;
-  control.overflow_mask6 = bpf_map__max_entries(skeleton_->maps.overflow6) - 1;
+  control.bucket_mask4 = bpf_map__max_entries(map("buckets4")) - 1;
+  control.bucket_mask6 = bpf_map__max_entries(map("buckets6")) - 1;
+  control.overflow_mask4 = bpf_map__max_entries(map("overflow4")) - 1;
+  control.overflow_mask6 = bpf_map__max_entries(map("overflow6")) - 1;
   for (std::uint16_t& timeout : control.timeout) timeout = 900;
   control.port[kPort] = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500, .ifindex = options_.ifindex, .zero = 0};
   control.port_of_ifindex[options_.ifindex & 0xffU] = kPort;
+  if (bpf_map__set_initial_value(map(".data.control"), &control, sizeof control) != 0)
+    return fail(ErrorKind::invalid, "the BPF object {} has another layout than this build", options_.object);
+  return {};
 }
 
 Result<void> LvsInstance::fill_listener() {
@@ -123,13 +138,13 @@ Result<void> LvsInstance::fill_listener() {
   vip.family = options_.ipv6 ? AF_INET6 : AF_INET;
   vip.sum = listener.sum;
   vip.service = kService;
-  if (auto done = put(skeleton_->maps.vips, kListener, vip); !done) return done;
+  if (auto done = put(map("vips"), kListener, vip); !done) return done;
   if (options_.ipv6) {
-    if (auto done = put(skeleton_->maps.listeners6, key6(address, 0, 0), vip_only); !done) return done;
-    return put(skeleton_->maps.listeners6, key6(address, port, protocol), listener);
+    if (auto done = put(map("listeners6"), key6(address, 0, 0), vip_only); !done) return done;
+    return put(map("listeners6"), key6(address, port, protocol), listener);
   }
-  if (auto done = put(skeleton_->maps.listeners4, key4(address[0], 0, 0), vip_only); !done) return done;
-  return put(skeleton_->maps.listeners4, key4(address[0], port, protocol), listener);
+  if (auto done = put(map("listeners4"), key4(address[0], 0, 0), vip_only); !done) return done;
+  return put(map("listeners4"), key4(address[0], port, protocol), listener);
 }
 
 Result<void> LvsInstance::fill_backend(unsigned index) {
@@ -149,8 +164,8 @@ Result<void> LvsInstance::fill_backend(unsigned index) {
   backend.flags = LVS_BACKEND_VALID;
   backend.sum = sum_of(address, port);
   backend.service = kService;
-  if (auto done = put(skeleton_->maps.backends, id, backend); !done) return done;
-  if (auto done = put(skeleton_->maps.loads, id, lvs_load{0, 0, 1, 0}); !done) return done;
+  if (auto done = put(map("backends"), id, backend); !done) return done;
+  if (auto done = put(map("loads"), id, lvs_load{0, 0, 1, 0}); !done) return done;
   if (options_.method != Method::nat) return {};
 
   lvs_real real{};
@@ -159,12 +174,11 @@ Result<void> LvsInstance::fill_backend(unsigned index) {
   std::copy(vip.begin(), vip.end(), real.vip);
   real.vip_port = htons(BENCH_VIP_PORT);
   real.sum = sum_of(vip, real.vip_port);
-  if (options_.ipv6) return put(skeleton_->maps.reals6, key6(address, port, protocol), real);
-  return put(skeleton_->maps.reals4, key4(address[0], port, protocol), real);
+  if (options_.ipv6) return put(map("reals6"), key6(address, port, protocol), real);
+  return put(map("reals4"), key4(address[0], port, protocol), real);
 }
 
 Result<void> LvsInstance::fill() {
-  fill_control();
   for (unsigned i = 0; i < kBackends; ++i) {
     if (auto done = fill_backend(i); !done) return done;
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
@@ -179,12 +193,12 @@ Result<void> LvsInstance::fill() {
   }
   if (auto done = schedule_only(0); !done) return done;
   const lvs_service service{0, LVS_PICK_CURSOR, 0};
-  if (auto done = put(skeleton_->maps.services, kService, service); !done) return done;
+  if (auto done = put(map("services"), kService, service); !done) return done;
   return fill_listener();
 }
 
 Result<void> LvsInstance::schedule_only(unsigned backend) {
-  return put(skeleton_->maps.tables, kService, tables_[backend]);
+  return put(map("tables"), kService, tables_[backend]);
 }
 
 Totals LvsInstance::totals() const {
@@ -193,10 +207,10 @@ Totals LvsInstance::totals() const {
   std::vector<lvs_counters> counters(cpus);
   for (std::uint32_t id = kFirstBackend; id < kFirstBackend + kBackends; ++id) {
     lvs_load load{};
-    bpf_map__lookup_elem(skeleton_->maps.loads, &id, sizeof id, &load, sizeof load, 0);
+    bpf_map__lookup_elem(map("loads"), &id, sizeof id, &load, sizeof load, 0);
     totals.active += load.active;
     totals.inactive += load.inactive;
-    bpf_map__lookup_elem(skeleton_->maps.counters, &id, sizeof id, counters.data(), cpus * sizeof(lvs_counters), 0);
+    bpf_map__lookup_elem(map("counters"), &id, sizeof id, counters.data(), cpus * sizeof(lvs_counters), 0);
     for (const lvs_counters& cpu : counters) {
       totals.flows += cpu.flows;
       totals.in_packets += cpu.in_packets;
@@ -214,8 +228,7 @@ std::string LvsInstance::reasons() const {
   std::vector<std::uint64_t> counts(cpus);
   std::string text;
   for (std::uint32_t reason = 0; reason < LVS_REASON_MAX; ++reason) {
-    bpf_map__lookup_elem(skeleton_->maps.reasons, &reason, sizeof reason, counts.data(), cpus * sizeof(std::uint64_t),
-                         0);
+    bpf_map__lookup_elem(map("reasons"), &reason, sizeof reason, counts.data(), cpus * sizeof(std::uint64_t), 0);
     std::uint64_t count = 0;
     for (const std::uint64_t cpu : counts) count += cpu;
     if (count > 0) text += fmt::format("{}{}={}", text.empty() ? "" : " ", kNames[reason], count);

@@ -10,7 +10,8 @@
 
 #include "core/result.h"
 
-struct lvs;  // the skeleton
+struct bpf_map;
+struct bpf_object;
 
 namespace xlvs::bench {
 
@@ -23,6 +24,7 @@ struct InstanceOptions {
   bool udp = false;
   Method method = Method::dr;
   std::uint32_t slots = 1U << 21U;  // of the flow table of this family; a power of two
+  std::string object;               // a file to load instead of the program of this build
   unsigned ifindex = 1;             // where packets come from and, for XDP_TX, go to: test runs use the loopback device
 };
 
@@ -50,12 +52,14 @@ class LvsInstance {
   explicit LvsInstance(const InstanceOptions& options) : options_(options) {}
   Result<void> open_and_load();
   Result<void> fill();
-  void fill_control();
+  Result<void> fill_control();
   Result<void> fill_listener();
   Result<void> fill_backend(unsigned index);
 
+  [[nodiscard]] bpf_map* map(const char* name) const;
+
   InstanceOptions options_;
-  ::lvs* skeleton_ = nullptr;
+  ::bpf_object* object_ = nullptr;
   std::vector<int> tables_;
 };
 

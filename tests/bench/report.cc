@@ -14,7 +14,7 @@ double median_of(std::vector<double> values) {
 }
 
 VariantKey floor_for(const VariantKey& key) {
-  return {key.program == Program::nat_reply ? Program::reply_floor : Program::floor, key.ipv6, 1};
+  return {key.program == Program::nat_reply ? Program::reply_floor : Program::floor, key.ipv6, 1, false};
 }
 
 // The line that a flood touches is any of the whole table, as with the largest number of flows.
@@ -36,7 +36,7 @@ std::string flows_text(std::uint32_t flows) {
 
 const Row* find(const std::vector<Row>& rows, std::uint32_t flows) {
   for (const Row& row : rows)
-    if (row.key == VariantKey{Program::dr, false, flows}) return &row;
+    if (row.key == VariantKey{Program::dr, false, flows, false}) return &row;
   return nullptr;
 }
 
@@ -61,25 +61,30 @@ std::string aims_text(const std::vector<Row>& rows) {
   return text;
 }
 
+Row summarize_one(const Samples& samples, const VariantKey& key, const std::vector<double>& values) {
+  const bool is_floor = key.program == Program::floor || key.program == Program::reply_floor;
+  const std::vector<double>& floor = samples.at(floor_for(key));
+  const std::vector<double>* limit = limit_for(samples, key);
+  VariantKey ours = key;
+  ours.other = false;
+  std::vector<double> net, ratios, differences;
+  for (std::size_t round = 0; round < values.size(); ++round) {
+    net.push_back(is_floor ? values[round] : values[round] - floor[round]);
+    if (limit != nullptr) ratios.push_back(net.back() / ((*limit)[round] - floor[round]));
+    if (key.other) differences.push_back(values[round] - samples.at(ours)[round]);
+  }
+  const auto [minimum, maximum] = std::minmax_element(net.begin(), net.end());
+  Row row{key, *minimum, median_of(net), *maximum, {}, {}};
+  if (!ratios.empty()) row.ratio = median_of(ratios);
+  if (!differences.empty()) row.difference = median_of(differences);
+  return row;
+}
+
 }  // namespace
 
 std::vector<Row> summarize(const Samples& samples) {
   std::vector<Row> rows;
-  for (const auto& [key, values] : samples) {
-    const bool is_floor = key.program == Program::floor || key.program == Program::reply_floor;
-    const std::vector<double>& floor = samples.at(floor_for(key));
-    const std::vector<double>* limit = limit_for(samples, key);
-    std::vector<double> net;
-    std::vector<double> ratios;
-    for (std::size_t round = 0; round < values.size(); ++round) {
-      net.push_back(is_floor ? values[round] : values[round] - floor[round]);
-      if (limit != nullptr) ratios.push_back(net.back() / ((*limit)[round] - floor[round]));
-    }
-    Row row{
-        key, *std::min_element(net.begin(), net.end()), median_of(net), *std::max_element(net.begin(), net.end()), {}};
-    if (!ratios.empty()) row.ratio = median_of(ratios);
-    rows.push_back(row);
-  }
+  for (const auto& [key, values] : samples) rows.push_back(summarize_one(samples, key, values));
   return rows;
 }
 
@@ -89,13 +94,15 @@ std::string as_table(const std::vector<Row>& rows, const Conditions& conditions)
                   conditions.options.udp ? "UDP" : "TCP", conditions.packets, conditions.rounds, conditions.cpu);
   text += "net ns per packet (less the floor of the same round; the floor itself is gross)\n\n";
   for (const bool ipv6 : {false, true}) {
+    if (std::none_of(rows.begin(), rows.end(), [&](const Row& row) { return row.key.ipv6 == ipv6; })) continue;
     text += fmt::format("{:<5} {:<16} {:>8} {:>9} {:>9} {:>9} {:>12}\n", ipv6 ? "IPv6" : "IPv4", "program", "flows",
                         "min", "median", "max", "x the limit");
     for (const Row& row : rows) {
       if (row.key.ipv6 != ipv6) continue;
-      text += fmt::format("{:<5} {:<16} {:>8} {:>9.1f} {:>9.1f} {:>9.1f} {:>12}\n", "", name_of(row.key.program),
-                          flows_text(row.key.flows), row.minimum, row.median, row.maximum,
-                          row.ratio ? fmt::format("{:.2f}", *row.ratio) : "");
+      text += fmt::format("{:<5} {:<16} {:>8} {:>9.1f} {:>9.1f} {:>9.1f} {:>12} {}\n", row.key.other ? "other" : "",
+                          name_of(row.key.program), flows_text(row.key.flows), row.minimum, row.median, row.maximum,
+                          row.ratio ? fmt::format("{:.2f}", *row.ratio) : "",
+                          row.difference ? fmt::format("{:+.1f}", *row.difference) : "");
     }
     text += "\n";
   }
@@ -116,6 +123,7 @@ std::string as_json(const std::vector<Row>& rows, const Conditions& conditions) 
                          {"net_ns_median", row.median},
                          {"net_ns_max", row.maximum}};
     if (row.ratio) entry["ratio_to_limit"] = *row.ratio;
+    if (row.difference) entry["other_minus_ours_ns"] = *row.difference;
     document["rows"].push_back(std::move(entry));
   }
   return document.dump(2);

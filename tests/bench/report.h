@@ -18,6 +18,7 @@ struct Row {
   VariantKey key;
   double minimum = 0, median = 0, maximum = 0;  // net ns per packet
   std::optional<double> ratio;                  // to the limit: the median over the rounds of the ratio in each
+  std::optional<double> difference;             // of the other build's program to ours, in ns, likewise
 };
 
 // The net of a round is its sample less the same round's floor of the same direction and address family.

@@ -177,11 +177,15 @@ Result<double> Variant::measure(std::uint32_t packets) {
 
 Result<std::shared_ptr<LvsInstance>> VariantFactory::instance_for(const VariantKey& key) {
   const bool nat = key.program == Program::nat_request || key.program == Program::nat_reply;
+  VariantKey shared = key;
+  shared.program = Program::nat_request;
   if (nat)
-    if (const auto found = nat_instances_.find({key.ipv6, key.flows}); found != nat_instances_.end())
-      return found->second;
-  auto loaded = LvsInstance::load(
-      {.ipv6 = key.ipv6, .udp = options_.udp, .method = nat ? Method::nat : Method::dr, .slots = options_.slots});
+    if (const auto found = nat_instances_.find(shared); found != nat_instances_.end()) return found->second;
+  auto loaded = LvsInstance::load({.ipv6 = key.ipv6,
+                                   .udp = options_.udp,
+                                   .method = nat ? Method::nat : Method::dr,
+                                   .slots = options_.slots,
+                                   .object = key.other ? options_.compare : std::string()});
   if (!loaded) return tl::make_unexpected(loaded.error());
   std::shared_ptr<LvsInstance> instance = std::move(*loaded);
   auto driver = Driver::load(instance->program_fd());
@@ -193,7 +197,7 @@ Result<std::shared_ptr<LvsInstance>> VariantFactory::instance_for(const VariantK
   }
   if (auto done = establish(*instance, **driver, key); !done) return tl::make_unexpected(done.error());
   if (auto done = expect_flows(*instance, key, options_.udp); !done) return tl::make_unexpected(done.error());
-  if (nat) nat_instances_[{key.ipv6, key.flows}] = instance;
+  if (nat) nat_instances_[shared] = instance;
   return instance;
 }
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -25,6 +24,7 @@ struct VariantKey {
   Program program = Program::floor;
   bool ipv6 = false;
   std::uint32_t flows = 1;  // a power of two; 0 with syn_flood: every packet is a new flow
+  bool other = false;       // of the program to compare with, not of this build's
   friend auto operator<=>(const VariantKey&, const VariantKey&) = default;
 };
 
@@ -49,6 +49,7 @@ class Variant {
 struct VariantOptions {
   std::uint32_t slots = 1U << 21U;
   bool udp = false;
+  std::string compare;  // an object file with another build of the program; empty: none
 };
 
 // Makes variants; those that can share a flow table do (requests and replies of the same flows).
@@ -61,7 +62,7 @@ class VariantFactory {
   Result<std::shared_ptr<LvsInstance>> instance_for(const VariantKey& key);
 
   VariantOptions options_;
-  std::map<std::pair<bool, std::uint32_t>, std::shared_ptr<LvsInstance>> nat_instances_;
+  std::map<VariantKey, std::shared_ptr<LvsInstance>> nat_instances_;
 };
 
 }  // namespace xlvs::bench
