@@ -39,9 +39,18 @@ static __always_inline __u32 flow_now(void)
 	return (__u32)(bpf_ktime_get_coarse_ns() >> LVS_TICK_SHIFT) & 0xffff;
 }
 
+/*
+ * Another CPU may have written the word after this one read its clock, and a tick later: that flow is not 65535 ticks
+ * old, it is as young as can be. Without branches, for the verifier's sake.
+ */
+#define FLOW_MAX_AHEAD 16
 static __always_inline __u32 flow_age(__u64 word, __u32 now)
 {
-	return (now - LVS_WORD_TIME(word)) & 0xffff;
+	__u32 age = (now - LVS_WORD_TIME(word)) & 0xffff;
+	__u32 ahead = (0xffff - FLOW_MAX_AHEAD - age) >> 31;
+
+	opaque(ahead);
+	return age & (ahead - 1);
 }
 
 /* The finalizer of splitmix64 (Steele et al., OOPSLA 2014): every input bit reaches every output bit. */

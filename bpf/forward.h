@@ -157,7 +157,7 @@ static __always_inline int send_to(struct xdp_md *ctx, struct packet *p, __u64 h
  */
 __noinline __u32 learn_gateway(__u64 hop)
 {
-	__u32 start = (__u32)((hop * 0x9e3779b97f4a7c15ULL) >> 32);
+	__u32 start = (__u32)((hop * 0x9e3779b97f4a7c15ULL) >> 56); /* the top bits depend on all of the MAC's */
 
 	for (__u32 i = 0; i < GATEWAY_PROBES; i++) {
 		__u32 number = (start + i) & (LVS_MAX_GATEWAYS - 1);
