@@ -319,6 +319,15 @@ void XdpHarness::remove_port_from_devmap(unsigned port) {
   if (bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ports), &port) != 0) fail("removing a port");
 }
 
+void XdpHarness::remove_real(const std::string& address, std::uint16_t port, std::uint8_t protocol) {
+  const Bytes bytes = address_bytes(address);
+  const lvs_key4 four = bytes.size() == 4 ? key4(bytes, port, protocol) : lvs_key4{};
+  const lvs_key6 six = bytes.size() == 16 ? key6(bytes, port, protocol) : lvs_key6{};
+  const int error = bytes.size() == 4 ? bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.reals4), &four)
+                                      : bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.reals6), &six);
+  if (error != 0) fail("removing a real");
+}
+
 // ---- running and counting ------------------------------------------------------------------------------------------
 
 Outcome XdpHarness::run(View frame, unsigned port) const {

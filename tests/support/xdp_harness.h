@@ -89,6 +89,7 @@ class XdpHarness {
   void set_table(std::uint32_t service, const std::vector<std::uint32_t>& backends);
   void remove_table(std::uint32_t service);
   void remove_port_from_devmap(unsigned port);
+  void remove_real(const std::string& address, std::uint16_t port, std::uint8_t protocol);
   static std::uint64_t hop(const Mac& mac, unsigned port);
   static Mac port_mac(unsigned port);
   static unsigned port_ifindex(unsigned port);
