@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of scripts/demo that runs in the lab. Every fact it shows is also checked; the last line says PASS or FAIL."""
+"""The part of scripts/demo that runs in the lab. What it shows is also checked; it ends with PASS or FAIL."""
 
 import argparse
 import os

@@ -121,3 +121,11 @@ def test_a_login_through_the_router_goes_on(lab, start):
         lvsd.start().reset()
         echo.roundtrip(session, b"after")
         session.close()
+
+
+def test_ipv6_vip_of_the_clients_own_subnet(lab, start):
+    """Neighbour solicitations are answered only for addresses of the interface itself: `vip_interface` says which."""
+    vip = "2001:db8:50::50"
+    start(lab, configuration(lab, service("web", listen(vip), lab.servers, family=6),
+                             vip_interface=lab.interfaces[0])).ready()
+    assert {curl(lab.client, vip).split()[0] for _ in range(6)} == NAMES

@@ -14,7 +14,8 @@ NFT = f"""
 table inet lab {{
   chain pre {{
     type nat hook prerouting priority -100;
-    ip daddr {VIP4[0]} tcp dport 80 dnat ip to numgen inc mod 3 map {{ 0: 10.0.0.11 . 8080, 1: 10.0.0.12 . 8080, 2: 10.0.0.13 . 8080 }}
+    ip daddr {VIP4[0]} tcp dport 80 dnat ip to numgen inc mod 3 map {{
+      0: 10.0.0.11 . 8080, 1: 10.0.0.12 . 8080, 2: 10.0.0.13 . 8080 }}
     ip6 daddr {VIP6[0]} tcp dport 80 dnat ip6 to [2001:db8:10::11]:8080
     ip daddr {VIP4[0]} udp dport 53 dnat ip to 10.0.0.12
   }}

@@ -67,7 +67,8 @@ def test_shares_that_the_servers_count(one_arm, start, scheduler, weights, round
 
 def test_udp_shares_are_exact(one_arm, start):
     lab = one_arm
-    start(lab, configuration(lab, service("dns", listen(VIP4[0], 53, "udp"), lab.servers, port=53, check=FAST_TCP))).ready()
+    dns = service("dns", listen(VIP4[0], 53, "udp"), lab.servers, port=53, check=FAST_TCP)
+    start(lab, configuration(lab, dns)).ready()
     names = Counter(dig(lab.client, VIP4[0]) for _ in range(60))
     assert max(names.values()) - min(names.values()) <= CPUS, names
     assert sum(names.values()) == 60

@@ -90,7 +90,8 @@ def test_vips_come_and_go_with_the_configuration(one_arm, start, interface):
     two = [service("web", listen(VIP4[0]), lab.servers), service("web6", listen(VIP6[0]), lab.servers, family=6)]
     lab.router.ip(f"addr add {VIP4[3]}/32 dev {interface}")  # the operator's own: lvsd must leave it there
     try:
-        lvsd = start(lab, configuration(lab, *two, service("own", listen(VIP4[3]), lab.servers), vip_interface=interface))
+        own = service("own", listen(VIP4[3]), lab.servers)
+        lvsd = start(lab, configuration(lab, *two, own, vip_interface=interface))
         assert present() == {VIP4[0], VIP6[0], VIP4[3]}
         lvsd.kill()
         lvsd.start(configuration(lab, two[0], vip_interface=interface))

@@ -18,8 +18,8 @@ WRK_SCRIPT = Path(__file__).resolve().parent / "wrk.lua"
 def curl(host, address, path="/whoami", port=80, source=None, timeout=10, check=True):
     """The body of one HTTP request over a connection of its own; None if it failed and `check` is off."""
     options = ["--interface", source] if source else []
-    done = host.run("curl", "-sS", "--fail", "-g", "--noproxy", "*", "--max-time", timeout, *options, url(address, path, port),
-                    timeout=timeout + 10, check=check)
+    done = host.run("curl", "-sS", "--fail", "-g", "--noproxy", "*", "--max-time", timeout, *options,
+                    url(address, path, port), timeout=timeout + 10, check=check)
     return done.stdout if done.returncode == 0 else None
 
 
@@ -74,7 +74,7 @@ def fetch(sock, path="/whoami", close=False):
             raise LabError(f"connection closed after {len(data)} bytes of the answer's header")
         data += part
     head, body = data.split(b"\r\n\r\n", 1)
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     while len(body) < length:
         part = sock.recv(65536)
         if not part:

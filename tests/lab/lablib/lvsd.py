@@ -103,7 +103,7 @@ class Lvsd:
         """The JSON that lvsctl prints."""
         done = self.try_ctl("-o", "json", *args)
         if done.returncode != 0:
-            raise LabError(f"lvsctl {' '.join(map(str, args))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+            raise LabError(f"lvsctl {' '.join(map(str, args))}: exit code {done.returncode}\n{done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def status(self):
@@ -143,7 +143,8 @@ class Lvsd:
 # ---- configurations ------------------------------------------------------------------------------------------------
 
 
-def service(name, listen, servers, forward="nat", port=8080, scheduler="rr", check=None, weights=None, family=4, **more):
+def service(name, listen, servers, forward="nat", port=8080, scheduler="rr", check=None, weights=None, family=4,
+            **more):
     """One service as in docs/config.md; `servers`: the lab's Server objects."""
     backends = []
     for index, server in enumerate(servers):

@@ -72,7 +72,8 @@ class Namespace:
 
     def ip(self, *lines, family=None):
         """Each line is an ip(8) command without the leading "ip"."""
-        command(["ip", *([f"-{family}"] if family else []), "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
+        options = [f"-{family}"] if family else []
+        command(["ip", *options, "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
 
     def sysctl(self, values):
         # /proc/sys/net shows the namespace of whoever opens it.
