@@ -97,7 +97,8 @@ class Server:
         self.dnsmasq = self.host.start(
             "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--no-resolv",
             "--no-hosts", "--cache-size=0", f"--port={DNS_PORT}", "--local=/lab/",
-            f"--txt-record=whoami.lab,{self.name}", f"--address=/whoami.lab/{self.address.ipv4}", f"--address=/whoami.lab/{self.address.ipv6}",
+            f"--txt-record=whoami.lab,{self.name}", f"--address=/whoami.lab/{self.address.ipv4}",
+            f"--address=/whoami.lab/{self.address.ipv6}",
             "--log-queries=extra", f"--log-facility={self.directory / 'queries.log'}",
             log=self.directory / "dnsmasq.log")
         wait_for(f"dnsmasq of {self.name}", lambda: self._listens(DNS_PORT, "-u"))
