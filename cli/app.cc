@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <map>
-#include <optional>
+#include <sstream>
 
 #include "cli/command.h"
 #include "cli/text.h"
@@ -36,14 +34,21 @@ constexpr const char* kFooter =
     "5 no such service or backend.\n"
     "See also lvsctl(8), lvsd(8).";
 
+Format parse_format(const std::string& name) {
+  if (name == "table") return Format::table;
+  if (name == "json") return Format::json;
+  if (name == "yaml") return Format::yaml;
+  throw CLI::ValidationError("--output", fmt::format("'{}' is none of table, json, yaml", name));
+}
+
 void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("--instance", globals.instance, "The lvsd to talk to, where several run on one host")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--socket", globals.socket, "Its control socket [/run/lvs/<instance>/lvsd.sock]")->type_name("PATH");
-  const std::map<std::string, Format> formats{{"table", Format::table}, {"json", Format::json}, {"yaml", Format::yaml}};
-  app.add_option("-o,--output", globals.format, "table, json (lvsd's API, stable) or yaml [table]")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
+  app.add_option_function<std::string>(
+         "-o,--output", [&globals](const std::string& name) { globals.format = parse_format(name); },
+         "table, json (lvsd's API, stable) or yaml [table]")
       ->type_name("FORMAT");
   app.add_flag("--no-color", globals.no_color, "No colour on a terminal either (as with NO_COLOR set)");
   app.set_version_flag("--version", "lvsctl " XLVS_VERSION, "Print lvsctl's version and exit");
@@ -54,13 +59,15 @@ std::unique_ptr<CLI::App> build(Globals& globals, Action& action) {
   auto app = std::make_unique<CLI::App>(kDescription, "lvsctl");
   app->fallthrough();  // global options may stand behind the command, too
   app->require_subcommand(1);
-  app->footer(kFooter);
   app->get_formatter()->column_width(36);
+  app->get_formatter()->label("SUBCOMMAND", "COMMAND");
   add_globals(*app, globals);
   for (const Command& command : commands()) {
     CLI::App* sub = app->add_subcommand(command.name, command.summary);
+    sub->group("Commands");
     command.add(*sub, action);
   }
+  app->footer(kFooter);  // last: a command made after it would inherit it
   return app;
 }
 
