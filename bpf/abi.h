@@ -134,7 +134,7 @@ struct lvs_backend {
 	__u8 flags;  /* LVS_BACKEND_* */
 	__u32 sum;   /* ones' complement sum of the 16-bit words of address and port, in memory order */
 	__u32 service;
-	__u32 zero[6];
+	__u32 zero[7];
 };
 
 /* One 16-byte read tells the lc and wlc schedulers all about a candidate. */

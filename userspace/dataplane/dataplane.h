@@ -47,7 +47,7 @@ struct NextHop {
 
 // ---- what has been counted -----------------------------------------------------------------------------------------
 
-struct TrafficCounters {  // monotonic over reload, restart and upgrade of lvsd
+struct TrafficCounters {    // monotonic over reload, restart and upgrade of lvsd
   std::uint64_t flows = 0;  // created
   std::uint64_t in_packets = 0;
   std::uint64_t in_bytes = 0;  // IP lengths
@@ -88,8 +88,8 @@ struct Stats {
   std::vector<ReasonStats> reasons;
   FlowTableStats flows_ipv4;
   FlowTableStats flows_ipv6;
-  std::uint64_t flows_expired = 0;    // by sweeps of this process
-  std::uint64_t count_drift = 0;      // |recounted - kept| of active and inactive; must stay 0
+  std::uint64_t flows_expired = 0;  // by sweeps of this process
+  std::uint64_t count_drift = 0;    // |recounted - kept| of active and inactive; must stay 0
   std::uint64_t sweeps = 0;
 };
 
@@ -101,7 +101,7 @@ struct Flow {
   Protocol protocol = Protocol::tcp;
   std::string service;
   Endpoint backend;
-  std::string state;                  // IPVS' name: "ESTABLISHED", "SYN_RECV", "UDP"
+  std::string state;                   // IPVS' name: "ESTABLISHED", "SYN_RECV", "UDP"
   std::chrono::seconds expires_in{0};  // unless another packet comes
 };
 
@@ -119,8 +119,7 @@ struct ApplySummary {
   unsigned services_added = 0, services_removed = 0, services_changed = 0;
   unsigned backends_added = 0, backends_removed = 0, backends_changed = 0;
   [[nodiscard]] bool changed() const {
-    return services_added + services_removed + services_changed + backends_added + backends_removed +
-               backends_changed >
+    return services_added + services_removed + services_changed + backends_added + backends_removed + backends_changed >
            0;
   }
 };
@@ -139,6 +138,7 @@ class Dataplane {
   virtual void detach(const std::string& name) = 0;
   // A changed MAC or MTU of an attached interface.
   virtual void update_port(const PortRequest& port) = 0;
+  // Attached ones. Just after opening: those that an earlier lvsd attached; detach() what is no longer wanted.
   [[nodiscard]] virtual std::vector<PortStatus> ports() const = 0;
 
   // The next hop of every backend with this address, now and for backends added later; nullopt: not resolved.
@@ -165,11 +165,13 @@ struct OpenOptions {
 };
 
 // Loads and pins, or adopts what is pinned (maps, program when it is the same build; otherwise the new program replaces
-// the old one in its links, after the verifier accepted it). Errors: permission (names the capability), unsupported (no
-// bpffs, no BTF, kernel too old), conflict (pinned maps have other limits: says which, and that `lvsd --reset` helps).
+// the old one in its links, after the verifier accepted it). Links go on carrying traffic; ports() has them. Errors:
+// permission (names the capability), unsupported (no bpffs, no BTF, kernel too old), conflict (pinned maps have other
+// limits: says which, and that `lvsd --reset` helps; or another process has the instance open).
 [[nodiscard]] Result<std::unique_ptr<Dataplane>> open_xdp_dataplane(const OpenOptions& options);
 
-// Detaches all programs of the instance and removes its pins: `lvsd --reset`, and a stop that shall leave nothing.
+// Detaches all programs of the instance and removes its pins: `lvsd --reset`, and a stop that shall leave nothing. The
+// instance must not be open, in this process neither: destroy its Dataplane first. Nothing pinned is fine.
 [[nodiscard]] Result<void> remove_pins(const OpenOptions& options);
 
 }  // namespace xlvs::dataplane

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/open.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "dataplane/attach.h"
+#include "dataplane/encode.h"
+#include "dataplane/limits.h"
+#include "dataplane/object.h"
+#include "dataplane/prerequisites.h"
+
+namespace xlvs::dataplane {
+namespace {
+
+constexpr const char* kProgram = "program";
+
+Fd duplicate(int fd) {
+  return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+Result<Maps> open_maps(const BpfObject& object) {
+  std::map<std::string, Fd> fds;
+  for (const auto& [name, fd] : object.maps()) fds.emplace(name, duplicate(fd));
+  return Maps::open(std::move(fds));
+}
+
+void store_hash(lvs_control& control, const ObjectHash& hash) {
+  std::copy(hash.begin(), hash.end(), control.object_hash);
+}
+
+Result<void> initialise(Maps& maps) {
+  lvs_control& control = maps.control();
+  if (::getrandom(control.hash_seed, sizeof(control.hash_seed), 0) != static_cast<ssize_t>(sizeof(control.hash_seed)))
+    return fail(ErrorKind::unavailable, "no random numbers for the flow table's hash: {}", std::strerror(errno));
+  control.bucket_mask4 = maps.buckets4.size() - 1;
+  control.bucket_mask6 = maps.buckets6.size() - 1;
+  control.overflow_mask4 = maps.overflow4.size() - 1;
+  control.overflow_mask6 = maps.overflow6.size() - 1;
+  const auto timeouts = encode_timeouts(TimeoutConfig{});
+  std::copy(timeouts.begin(), timeouts.end(), control.timeout);
+  store_hash(control, object_hash());
+  return {};
+}
+
+Result<Opened> first_load(Pins pins, const OpenOptions& options) {
+  auto object = BpfObject::open();
+  if (!object) return tl::make_unexpected(object.error());
+  if (auto done = object->resize(map_sizes(options.limits)); !done) return tl::make_unexpected(done.error());
+  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
+  auto maps = open_maps(*object);
+  if (!maps) return tl::make_unexpected(maps.error());
+  if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
+  auto pinned = object->maps();
+  pinned.emplace_back(kProgram, object->program());
+  if (auto done = pins.create(pinned); !done) return tl::make_unexpected(done.error());
+  Fd program = duplicate(object->program());
+  spdlog::info("loaded XDP program {} (instance {})", program_id(program.get()), options.instance);
+  return Opened{std::move(pins), *std::move(maps), std::move(program)};
+}
+
+Result<void> check_limits(const Maps& maps, const OpenOptions& options) {
+  for (const MapSize& wanted : map_sizes(options.limits)) {
+    const std::uint32_t found = maps.sizes().at(std::string(wanted.map));
+    if (found != wanted.entries)
+      return fail(ErrorKind::conflict,
+                  "limits.{} has changed: the loaded map {} has {} entries, the configuration asks for {}; restore the "
+                  "limit, or run `lvsd --reset` to start anew (this ends all flows)",
+                  wanted.limit, wanted.map, found, wanted.entries);
+  }
+  return {};
+}
+
+// Each interface changes from the old to the new program between two packets.
+void replace_in_links(const Pins& pins, int program) {
+  for (const std::string& name : pins.links()) {
+    const auto link = pins.get(Pins::link_name(name));
+    const auto state = link ? link_state(link->get()) : tl::make_unexpected(link.error());
+    if (!state || state->ifindex == 0) continue;
+    if (!update_link(link->get(), program))
+      spdlog::error("{}: the new XDP program can not replace program {}: {}", name, state->program_id,
+                    std::strerror(errno));
+  }
+}
+
+Result<Fd> upgrade(Pins& pins, Maps& maps) {
+  auto object = BpfObject::open();
+  if (!object) return tl::make_unexpected(object.error());
+  const auto pinned = pins.maps();
+  if (!pinned) return tl::make_unexpected(pinned.error());
+  if (auto done = object->reuse(*pinned); !done) return tl::make_unexpected(done.error());
+  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
+  for (const auto& [name, fd] : object->maps()) {
+    if (pinned->contains(name)) continue;  // a map that the old build did not have
+    if (auto done = pins.replace(name, fd); !done) return tl::make_unexpected(done.error());
+  }
+  // No hash while program, links and hash do not agree: whichever build starts after a crash in between loads its own.
+  store_hash(maps.control(), ObjectHash{});
+  replace_in_links(pins, object->program());
+  if (auto done = pins.replace(kProgram, object->program()); !done) return tl::make_unexpected(done.error());
+  store_hash(maps.control(), object_hash());
+  return duplicate(object->program());
+}
+
+Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
+  auto fds = pins.maps();
+  if (!fds) return tl::make_unexpected(fds.error());
+  auto maps = Maps::open(*std::move(fds));
+  if (!maps) return tl::make_unexpected(maps.error());
+  if (auto good = check_limits(*maps, options); !good) return tl::make_unexpected(good.error());
+  auto program = pins.get(kProgram);
+  const ObjectHash own = object_hash();
+  if (program && std::equal(own.begin(), own.end(), maps->control().object_hash)) {
+    spdlog::info("adopted XDP program {} (instance {})", program_id(program->get()), options.instance);
+    return Opened{std::move(pins), *std::move(maps), *std::move(program)};
+  }
+  auto upgraded = upgrade(pins, *maps);
+  if (upgraded) {
+    spdlog::info("replaced XDP program {} by {} (instance {})", program ? program_id(program->get()) : 0,
+                 program_id(upgraded->get()), options.instance);
+    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded)};
+  }
+  if (!program) return tl::make_unexpected(upgraded.error());
+  spdlog::error("the XDP program of this build can not be loaded, program {} goes on: {}", program_id(program->get()),
+                upgraded.error().message);
+  return Opened{std::move(pins), *std::move(maps), *std::move(program)};
+}
+
+}  // namespace
+
+Result<Opened> load_or_adopt(const OpenOptions& options) {
+  redirect_libbpf_log();
+  if (auto good = check_prerequisites(); !good) return tl::make_unexpected(good.error());
+  auto pins = Pins::open(options.bpffs, options.instance, /*create=*/true);
+  if (!pins) return tl::make_unexpected(pins.error());
+  for (const std::string& layout : pins->other_layouts())
+    spdlog::warn("instance {} has pins of another layout ({}), left alone; `lvsd --reset` removes them",
+                 options.instance, layout);
+  return pins->exist() ? adopt_pinned(*std::move(pins), options) : first_load(*std::move(pins), options);
+}
+
+Result<void> remove_pins(const OpenOptions& options) {
+  auto pins = Pins::open(options.bpffs, options.instance, /*create=*/false);
+  if (!pins) {
+    if (pins.error().kind == ErrorKind::not_found) return {};
+    return tl::make_unexpected(pins.error());
+  }
+  return pins->remove_all();
+}
+
+}  // namespace xlvs::dataplane
