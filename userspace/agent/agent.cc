@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "agent/configuration.h"
+#include "agent/logging.h"
+#include "agent/reports.h"
+
+namespace xlvs::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+// 20 steps of 100 ms: a flow that has timed out leaves the table at most two seconds later.
+constexpr milliseconds kSweepStep{100};
+constexpr std::size_t kSweepSteps = 20;
+constexpr milliseconds kRetryInterfaces{5000};
+constexpr milliseconds kStatusLine{10000};
+
+}  // namespace
+
+Agent::Agent(boost::asio::io_context& loop, Options options, Host& host)
+    : loop_(loop),
+      options_(std::move(options)),
+      host_(host),
+      started_at_(std::chrono::system_clock::now()),
+      notifier_(loop),
+      operations_(*this) {
+  config_report_.path = options_.config_path;
+}
+
+Agent::~Agent() = default;
+
+dataplane::OpenOptions Agent::open_options(const Config& config) const {
+  return {options_.instance, options_.bpffs, config.limits};
+}
+
+Result<void> Agent::check_host(const Config& config) {
+  const auto links = host_.links();
+  if (!links) return tl::make_unexpected(links.error());
+  return check_interfaces(config, *links);
+}
+
+Result<void> Agent::start() {
+  auto lock = InstanceLock::acquire(options_.instance_run_dir());
+  if (!lock) return tl::make_unexpected(lock.error());
+  lock_.emplace(std::move(*lock));
+  auto loaded = load_configuration(options_.config_path);
+  if (!loaded) return tl::make_unexpected(loaded.error());
+  set_log_level(options_.log_level.value_or(loaded->config.log_level));
+  const auto links = host_.links();
+  if (!links) return tl::make_unexpected(links.error());
+  if (auto result = check_interfaces(loaded->config, *links); !result) return result;
+
+  // The sockets first: they fail most cheaply. Nobody is served before the loop runs.
+  auto control = control::serve_unix(loop_, options_.socket_path(), operations_);
+  if (!control) return tl::make_unexpected(control.error());
+  auto metrics = serve_metrics(loaded->config);
+  if (!metrics) return tl::make_unexpected(metrics.error());
+
+  Undo undo;
+  if (auto result = start_modules(*loaded, *links, undo); !result) return result;
+  undo.release();
+  control_ = std::move(*control);
+  metrics_ = std::move(*metrics);
+  accept(*loaded);
+  state_keeper_->save_now();
+  start_tickers();
+  spdlog::info("lvsd {} ready, instance {}: {}", options_.version, options_.instance, summary());
+  notifier_.ready(summary());
+  return {};
+}
+
+Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo) {
+  const Config& config = loaded.config;
+  auto boot_id = host_.boot_id();
+  if (!boot_id) return tl::make_unexpected(boot_id.error());
+  boot_id_ = *boot_id;
+  StateFile file(options_.state_path());
+  auto state = file.load(boot_id_);
+  if (!state) return tl::make_unexpected(state.error());
+  if (!state->warning.empty()) spdlog::warn("{}", state->warning);
+
+  auto dataplane = host_.open_dataplane(open_options(config));
+  if (!dataplane) return tl::make_unexpected(dataplane.error());
+  dataplane_ = std::move(*dataplane);
+  const bool adopted = !dataplane_->installed().empty() || !dataplane_->ports().empty();
+  undo.push([this, adopted, options = open_options(config)] {
+    dataplane_.reset();
+    if (!adopted) (void)host_.remove_pins(options);
+  });
+
+  state_keeper_ = std::make_unique<StateKeeper>(loop_, file, [this] { return snapshot(); });
+  interfaces_ = std::make_unique<Interfaces>(*dataplane_);
+  vips_ = std::make_unique<Vips>(host_, state->state.vip_interface, state->state.vips);
+  balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, state->state.overrides, [this] { state_keeper_->save_soon(); });
+  auto hops = NextHops::open(loop_, host_, *dataplane_, links,
+                             [this](const net::Link& link) { interfaces_->link_changed(link); });
+  if (!hops) return tl::make_unexpected(hops.error());
+  next_hops_ = std::move(*hops);
+  undo.push([this] {
+    next_hops_.reset();
+    balancer_.reset();
+  });
+
+  if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
+  const std::set<IpAddress> had = vips_->owned();
+  if (auto result = vips_->set(config); !result) return result;
+  undo.push([this, had] {
+    if (had.empty()) vips_->remove_all();
+  });
+  auto applied = balancer_->load(config, adopt_health(*state, config));
+  if (!applied) return tl::make_unexpected(applied.error());
+  next_hops_->follow(config);
+  interfaces_->keep_only(config.interfaces);
+  return {};
+}
+
+// Health goes on where the earlier lvsd left it, but only for backends that the maps hold: then clients use them now.
+// Without a usable state file everything installed counts as up: a check that fails takes a dead backend out within
+// seconds, while starting all of them down would stop the service.
+AdoptedHealths Agent::adopt_health(const LoadedState& state, const Config& config) {
+  AdoptedHealths adopted;
+  for (const BackendRef& ref : dataplane_->installed()) {
+    if (const auto known = state.state.health.find(ref); known != state.state.health.end()) {
+      adopted[ref] = known->second;
+    } else if (!state.found) {
+      adopted[ref] = {health::HealthState::up, started_at_};
+    }
+  }
+  if (!adopted.empty()) {
+    const auto up = std::count_if(adopted.begin(), adopted.end(),
+                                  [](const auto& entry) { return entry.second.state == health::HealthState::up; });
+    spdlog::info("adopted {} backends of an earlier lvsd, {} of them up, {} services configured", adopted.size(), up,
+                 config.services.size());
+  }
+  return adopted;
+}
+
+Result<std::unique_ptr<control::Server>> Agent::serve_metrics(const Config& config) {
+  if (!config.metrics) return std::unique_ptr<control::Server>();
+  auto server = control::serve_tcp(loop_, *config.metrics, operations_);
+  if (!server) return tl::make_unexpected(server.error().in("metrics"));
+  return server;
+}
+
+void Agent::start_tickers() {
+  const auto every = [this](milliseconds interval, std::function<void()> tick) {
+    tickers_.push_back(std::make_unique<Ticker>(loop_, interval, std::move(tick)));
+  };
+  every(kSweepStep, [this] { dataplane_->sweep_step((dataplane_->bucket_count() + kSweepSteps - 1) / kSweepSteps); });
+  every(kRetryInterfaces, [this] { interfaces_->retry(); });
+  every(kStatusLine, [this] { notifier_.status(summary()); });
+}
+
+void Agent::accept(const config::Loaded& loaded) {
+  config_report_.hash = loaded.hash;
+  config_report_.generation++;
+  config_report_.loaded_at = seconds_since_epoch(std::chrono::system_clock::now());
+  config_report_.stale = false;
+  config_report_.stale_reason.clear();
+}
+
+Result<control::ConfigApplied> Agent::reload() {
+  notifier_.reloading();
+  auto applied = try_reload();
+  if (applied) {
+    spdlog::info("configuration {} loaded, generation {}: {} changes", options_.config_path, applied->generation,
+                 applied->changes.size());
+    for (const std::string& change : applied->changes) spdlog::info("configuration: {}", change);
+  } else {
+    config_report_.stale = true;
+    config_report_.stale_reason = first_line(applied.error().message);
+    log_error("configuration rejected, nothing changed", applied.error().message);
+  }
+  notifier_.ready(summary());
+  return applied;
+}
+
+Result<control::ConfigApplied> Agent::try_reload() {
+  auto loaded = load_configuration(options_.config_path);
+  if (!loaded) return tl::make_unexpected(loaded.error());
+  const Config before = balancer_->config();
+  const Config& next = loaded->config;
+  if (auto result = check_reloadable(before, next); !result) return tl::make_unexpected(result.error());
+  const auto links = host_.links();
+  if (!links) return tl::make_unexpected(links.error());
+  if (auto result = check_interfaces(next, *links); !result) return tl::make_unexpected(result.error());
+
+  std::unique_ptr<control::Server> metrics;
+  if (next.metrics != before.metrics) {
+    auto server = serve_metrics(next);
+    if (!server) return tl::make_unexpected(server.error());
+    metrics = std::move(*server);
+  }
+  Undo undo;
+  if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
+    return tl::make_unexpected(result.error());
+  }
+  if (auto result = vips_->set(next); !result) return tl::make_unexpected(result.error());
+  undo.push([this, before] { (void)vips_->set(before); });
+  if (auto result = balancer_->load(next); !result) return tl::make_unexpected(result.error());
+  undo.release();
+
+  next_hops_->follow(next);
+  interfaces_->keep_only(next.interfaces);
+  if (next.metrics != before.metrics) metrics_ = std::move(metrics);
+  set_log_level(options_.log_level.value_or(next.log_level));
+  accept(*loaded);
+  state_keeper_->save_now();
+  return control::ConfigApplied{config_report_.generation, config::describe_changes(before, next)};
+}
+
+void Agent::stop() {
+  notifier_.stopping();
+  tickers_.clear();
+  control_.reset();
+  metrics_.reset();
+  if (!options_.detach_on_exit) {
+    state_keeper_->save_now();
+    spdlog::info("stopped; the XDP programs stay attached and traffic goes on (lvsd --reset ends it)");
+    return;
+  }
+  vips_->remove_all();
+  state_keeper_->save_now();
+  const dataplane::OpenOptions options = open_options(balancer_->config());
+  next_hops_.reset();
+  interfaces_->keep_only({});
+  balancer_.reset();
+  dataplane_.reset();
+  if (auto result = host_.remove_pins(options); !result) spdlog::error("{}", result.error().message);
+  spdlog::info("stopped and detached");
+}
+
+State Agent::snapshot() const {
+  return {boot_id_, balancer_->overrides(), balancer_->decided(), vips_->interface(), vips_->owned()};
+}
+
+// For `systemctl status`: what an operator asks first.
+std::string Agent::summary() const {
+  std::size_t total = 0;
+  std::size_t up = 0;
+  for (const ServiceConfig& service : balancer_->config().services) {
+    for (const BackendConfig& backend : service.backends) {
+      const health::Health* health = balancer_->health({service.name, backend.endpoint()});
+      total++;
+      if (service.check.type == "none" || (health != nullptr && health->state == health::HealthState::up)) up++;
+    }
+  }
+  return fmt::format("{} services, {} of {} backends up{}", balancer_->config().services.size(), up, total,
+                     config_report_.stale ? ", configuration on disk rejected" : "");
+}
+
+}  // namespace xlvs::agent

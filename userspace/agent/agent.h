@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// lvsd: starts the modules in order, undoes them in reverse, and lets them know of each other. Thread rule: the thread
+// that runs the event loop.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "agent/balancer.h"
+#include "agent/host.h"
+#include "agent/instance_lock.h"
+#include "agent/interfaces.h"
+#include "agent/next_hops.h"
+#include "agent/notify.h"
+#include "agent/operations.h"
+#include "agent/options.h"
+#include "agent/state_keeper.h"
+#include "agent/ticker.h"
+#include "agent/vips.h"
+#include "config/config.h"
+#include "control/api.h"
+#include "control/server.h"
+
+namespace xlvs::agent {
+
+class Agent {
+ public:
+  Agent(boost::asio::io_context& loop, Options options, Host& host);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Everything up to READY=1. An error has been undone: what was pinned before still runs as it did, and nothing else
+  // is left. Adopts what an earlier lvsd of this instance left, without a packet being lost.
+  Result<void> start();
+  // Reads the configuration from disk and applies the difference. An error has changed nothing but the config report.
+  Result<control::ConfigApplied> reload();
+  // Saves the state. Programs, pins and VIPs stay (the traffic goes on) unless --detach-on-exit.
+  void stop();
+
+  // For the operations; valid after start().
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] control::Operations& operations() { return operations_; }
+  [[nodiscard]] Balancer& balancer() { return *balancer_; }
+  [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
+  [[nodiscard]] Interfaces& interfaces() { return *interfaces_; }
+  [[nodiscard]] NextHops& next_hops() { return *next_hops_; }
+  [[nodiscard]] Vips& vips() { return *vips_; }
+  [[nodiscard]] StateKeeper& state_keeper() { return *state_keeper_; }
+  [[nodiscard]] std::chrono::system_clock::time_point started_at() const { return started_at_; }
+  [[nodiscard]] control::ConfigReport config_report() const { return config_report_; }
+  // Whether this host has the interfaces that a configuration names.
+  [[nodiscard]] Result<void> check_host(const Config& config);
+
+ private:
+  Result<void> start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo);
+  Result<control::ConfigApplied> try_reload();
+  Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
+  AdoptedHealths adopt_health(const LoadedState& state, const Config& config);
+  void start_tickers();
+  void accept(const config::Loaded& loaded);
+  [[nodiscard]] State snapshot() const;
+  [[nodiscard]] std::string summary() const;
+  [[nodiscard]] dataplane::OpenOptions open_options(const Config& config) const;
+
+  boost::asio::io_context& loop_;
+  Options options_;
+  Host& host_;
+  std::chrono::system_clock::time_point started_at_;
+  control::ConfigReport config_report_;
+  std::string boot_id_;
+  Notifier notifier_;
+  AgentOperations operations_;
+
+  // In the order of their start; destroyed in reverse.
+  std::optional<InstanceLock> lock_;
+  std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<StateKeeper> state_keeper_;
+  std::unique_ptr<Interfaces> interfaces_;
+  std::unique_ptr<NextHops> next_hops_;
+  std::unique_ptr<Vips> vips_;
+  std::unique_ptr<Balancer> balancer_;
+  std::unique_ptr<control::Server> control_;
+  std::unique_ptr<control::Server> metrics_;
+  std::vector<std::unique_ptr<Ticker>> tickers_;
+};
+
+}  // namespace xlvs::agent

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/configuration.h"
+
+#include <vector>
+
+#include <fmt/ranges.h>
+
+namespace xlvs::agent {
+
+Result<config::Loaded> load_configuration(const std::string& path) {
+  const auto sources = config::read_sources(path);
+  if (!sources) return tl::make_unexpected(Error{ErrorKind::invalid, sources.error().message});
+  auto loaded = config::parse(*sources);
+  if (loaded) return std::move(*loaded);
+  std::vector<std::string> lines;
+  for (const config::Diagnostic& diagnostic : loaded.error()) lines.push_back(diagnostic.to_string());
+  return tl::make_unexpected(Error{ErrorKind::invalid, fmt::format("{}", fmt::join(lines, "\n"))});
+}
+
+Result<void> check_reloadable(const Config& running, const Config& next) {
+  struct Row {
+    const char* key;
+    std::uint32_t LimitConfig::*value;
+  };
+  static constexpr Row kRows[] = {{"flows_ipv4", &LimitConfig::flows_ipv4},
+                                  {"flows_ipv6", &LimitConfig::flows_ipv6},
+                                  {"services", &LimitConfig::services},
+                                  {"listeners", &LimitConfig::listeners},
+                                  {"backends", &LimitConfig::backends}};
+  std::vector<std::string> changed;
+  for (const Row& row : kRows) {
+    const std::uint32_t before = running.limits.*row.value;
+    const std::uint32_t after = next.limits.*row.value;
+    if (before != after) changed.push_back(fmt::format("limits.{} ({} to {})", row.key, before, after));
+  }
+  if (changed.empty()) return {};
+  return fail(ErrorKind::invalid,
+              "{} cannot change while lvsd runs: the flow table is allocated once; stop lvsd, run `lvsd --reset` (which "
+              "ends established flows) and start it again",
+              fmt::join(changed, ", "));
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace xlvs::agent

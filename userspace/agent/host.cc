@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/host.h"
+
+#include <fstream>
+#include <utility>
+
+namespace xlvs::agent {
+namespace {
+
+class LinuxHost final : public Host {
+ public:
+  Result<std::unique_ptr<dataplane::Dataplane>> open_dataplane(const dataplane::OpenOptions& options) override {
+    return dataplane::open_xdp_dataplane(options);
+  }
+  Result<void> remove_pins(const dataplane::OpenOptions& options) override { return dataplane::remove_pins(options); }
+  Result<std::vector<net::Link>> links() override { return net::list_links(); }
+  Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context& loop, net::Watch::Events events) override {
+    return net::Watch::open(loop, std::move(events));
+  }
+  Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
+                        std::set<IpAddress>& owned) override {
+    net::VipAddresses addresses(interface);
+    Result<void> result = addresses.set(wanted, owned);
+    owned = addresses.owned();
+    return result;
+  }
+  Result<std::string> boot_id() override {
+    static constexpr const char* kPath = "/proc/sys/kernel/random/boot_id";
+    std::ifstream file(kPath);
+    std::string id;
+    if (!std::getline(file, id)) return fail(ErrorKind::unsupported, "cannot read {}; is /proc mounted?", kPath);
+    return id;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Host> make_host() { return std::make_unique<LinuxHost>(); }
+
+}  // namespace xlvs::agent

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/operations.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include <spdlog/spdlog.h>
+
+#include "agent/agent.h"
+#include "agent/backend_match.h"
+#include "agent/configuration.h"
+#include "agent/flow_query.h"
+#include "agent/reports.h"
+
+namespace xlvs::agent {
+namespace {
+
+constexpr std::uint32_t kMaxWeight = 65535;
+
+double now() { return seconds_since_epoch(std::chrono::system_clock::now()); }
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> result;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    result.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return result;
+}
+
+}  // namespace
+
+control::Version AgentOperations::version() const {
+  return {agent_.options().version, agent_.options().instance, getpid()};
+}
+
+std::vector<std::string> AgentOperations::warnings(const std::vector<control::ServiceReport>& services,
+                                                   std::uint64_t count_drift) const {
+  std::vector<std::string> all;
+  const auto add = [&](std::vector<std::string> more) { all.insert(all.end(), more.begin(), more.end()); };
+  const control::ConfigReport config = agent_.config_report();
+  if (config.stale) all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
+  add(agent_.interfaces().warnings());
+  add(service_warnings(services));
+  add(agent_.next_hops().warnings(agent_.interfaces()));
+  if (const std::string& error = agent_.balancer().apply_error(); !error.empty()) {
+    all.push_back("health changes are not applied: " + error);
+  }
+  if (const std::string& error = agent_.state_keeper().error(); !error.empty()) {
+    all.push_back("runtime overrides would not survive a restart: " + error);
+  }
+  if (count_drift != 0) all.push_back(fmt::format("flow counts drifted by {}: please report this as a bug", count_drift));
+  return all;
+}
+
+control::Status AgentOperations::status() const {
+  const dataplane::Stats stats = agent_.dataplane().stats();
+  control::Status status;
+  status.version = version();
+  status.started_at = seconds_since_epoch(agent_.started_at());
+  status.config = agent_.config_report();
+  for (const dataplane::PortStatus& port : agent_.dataplane().ports()) {
+    status.interfaces.push_back({port.name, port.ifindex, port.native ? "native" : "generic", port.mode_reason,
+                                 port.program_id, agent_.interfaces().is_up(port.name)});
+  }
+  for (const IpAddress& vip : agent_.vips().owned()) status.vips.push_back(vip.to_string());
+  status.flow_tables = report_flow_tables(stats);
+  status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
+  status.reasons = report_reasons(stats);
+  status.warnings = warnings(status.services, stats.count_drift);
+  return status;
+}
+
+std::vector<control::ServiceReport> AgentOperations::services() const {
+  return report_services(agent_.balancer(), agent_.next_hops(), agent_.dataplane().stats());
+}
+
+Result<control::FlowList> AgentOperations::flows(const std::vector<std::pair<std::string, std::string>>& query) const {
+  const auto parsed = parse_flow_query(query);
+  if (!parsed) return tl::make_unexpected(parsed.error());
+  if (const auto& service = parsed->filter.service) {
+    const auto& services = agent_.balancer().config().services;
+    if (std::none_of(services.begin(), services.end(), [&](const auto& s) { return s.name == *service; })) {
+      return fail(ErrorKind::not_found, "no service '{}'; see `lvsctl service list`", *service);
+    }
+  }
+  control::FlowList list;
+  for (const dataplane::Flow& flow : agent_.dataplane().flows(parsed->filter, parsed->limit, &list.total)) {
+    list.flows.push_back(report_flow(flow));
+  }
+  return list;
+}
+
+control::StatsReport AgentOperations::stats() const {
+  const dataplane::Stats stats = agent_.dataplane().stats();
+  return {now(), report_services(agent_.balancer(), agent_.next_hops(), stats), report_reasons(stats),
+          stats.flows_expired, stats.count_drift};
+}
+
+Result<control::BackendChangeResult> AgentOperations::change_backends(const control::BackendChange& change,
+                                                                      const Edit& edit, const std::string& done) {
+  Balancer& balancer = agent_.balancer();
+  const auto matches = match_backends(balancer.config(), balancer.overrides(), change);
+  if (!matches) return tl::make_unexpected(matches.error());
+  Overrides next = balancer.overrides();
+  std::vector<BackendRef> edited;
+  for (const BackendRef& ref : *matches) {
+    Override& override_ = next[ref];
+    const Override before = override_;
+    edit(override_);
+    if (!(override_ == before)) edited.push_back(ref);
+    if (override_.empty()) next.erase(ref);
+  }
+  control::BackendChangeResult result;
+  result.changed = !edited.empty();
+  if (result.changed) {
+    if (auto applied = balancer.set_overrides(std::move(next)); !applied) return tl::make_unexpected(applied.error());
+    agent_.state_keeper().save_now();
+    for (const BackendRef& ref : edited) spdlog::info("{} {} by the operator", describe(ref), done);
+  }
+  const std::set<BackendRef> named(matches->begin(), matches->end());
+  for (control::ServiceReport& service : services()) {
+    for (control::BackendReport& backend : service.backends) {
+      if (const auto endpoint = Endpoint::parse(backend.address); endpoint && named.contains({service.name, *endpoint})) {
+        result.backends.push_back(std::move(backend));
+      }
+    }
+  }
+  return result;
+}
+
+Result<control::BackendChangeResult> AgentOperations::drain(const control::BackendChange& change) {
+  return change_backends(change, [](Override& override_) { override_.drained = true; }, "drained");
+}
+
+Result<control::BackendChangeResult> AgentOperations::enable(const control::BackendChange& change) {
+  return change_backends(change, [](Override& override_) { override_.drained = false; }, "enabled");
+}
+
+Result<control::BackendChangeResult> AgentOperations::set_weight(const control::BackendChange& change) {
+  if (change.weight && *change.weight > kMaxWeight) {
+    return fail(ErrorKind::invalid, "weight {} is more than {}", *change.weight, kMaxWeight);
+  }
+  return change_backends(
+      change, [&](Override& override_) { override_.weight = change.weight; },
+      change.weight ? fmt::format("given weight {}", *change.weight) : "given its configured weight");
+}
+
+std::vector<std::string> AgentOperations::environment_errors(const Config& next) const {
+  std::vector<std::string> errors;
+  if (auto result = check_reloadable(agent_.balancer().config(), next); !result) errors.push_back(result.error().message);
+  if (auto result = agent_.check_host(next); !result) errors.push_back(result.error().message);
+  return errors;
+}
+
+control::ConfigCheck AgentOperations::check_config(const control::ConfigText& text) const {
+  control::ConfigCheck check;
+  const config::Source source{text.name, text.text};
+  const auto loaded = config::parse(std::span(&source, 1));
+  if (!loaded) {
+    for (const config::Diagnostic& diagnostic : loaded.error()) check.errors.push_back(diagnostic.to_string());
+    return check;
+  }
+  check.errors = environment_errors(loaded->config);
+  check.valid = check.errors.empty();
+  check.changes = config::describe_changes(agent_.balancer().config(), loaded->config);
+  return check;
+}
+
+control::ConfigDiff AgentOperations::diff_config() const {
+  control::ConfigDiff diff;
+  const auto loaded = load_configuration(agent_.options().config_path);
+  if (!loaded) {
+    diff.errors = lines(loaded.error().message);
+    return diff;
+  }
+  diff.errors = environment_errors(loaded->config);
+  diff.valid = diff.errors.empty();
+  diff.changes = config::describe_changes(agent_.balancer().config(), loaded->config);
+  return diff;
+}
+
+Result<control::ConfigApplied> AgentOperations::apply_config() { return agent_.reload(); }
+
+}  // namespace xlvs::agent

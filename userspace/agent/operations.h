@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API server asks of the agent. Thread rule: the event loop's thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/api.h"
+#include "core/desired.h"
+
+namespace xlvs::agent {
+
+class Agent;
+
+class AgentOperations final : public control::Operations {
+ public:
+  explicit AgentOperations(Agent& agent) : agent_(agent) {}
+
+  [[nodiscard]] control::Version version() const override;
+  [[nodiscard]] control::Status status() const override;
+  [[nodiscard]] std::vector<control::ServiceReport> services() const override;
+  [[nodiscard]] Result<control::FlowList> flows(
+      const std::vector<std::pair<std::string, std::string>>& query) const override;
+  [[nodiscard]] control::StatsReport stats() const override;
+  Result<control::BackendChangeResult> drain(const control::BackendChange& change) override;
+  Result<control::BackendChangeResult> enable(const control::BackendChange& change) override;
+  Result<control::BackendChangeResult> set_weight(const control::BackendChange& change) override;
+  [[nodiscard]] control::ConfigCheck check_config(const control::ConfigText& text) const override;
+  [[nodiscard]] control::ConfigDiff diff_config() const override;
+  Result<control::ConfigApplied> apply_config() override;
+
+ private:
+  using Edit = std::function<void(Override&)>;
+  // Edits the override of every backend that the change names; `done` is for the log: "drained".
+  Result<control::BackendChangeResult> change_backends(const control::BackendChange& change, const Edit& edit,
+                                                       const std::string& done);
+  [[nodiscard]] std::vector<std::string> environment_errors(const Config& next) const;
+  [[nodiscard]] std::vector<std::string> warnings(const std::vector<control::ServiceReport>& services,
+                                                  std::uint64_t count_drift) const;
+
+  Agent& agent_;
+};
+
+}  // namespace xlvs::agent

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the agent's parts to the values of the control protocol. Pure but for reading those parts.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "agent/balancer.h"
+#include "agent/next_hops.h"
+#include "control/api.h"
+#include "dataplane/dataplane.h"
+
+namespace xlvs::agent {
+
+[[nodiscard]] double seconds_since_epoch(std::chrono::system_clock::time_point time);
+
+// All services in the configuration's order, with the numbers of `stats`.
+[[nodiscard]] std::vector<control::ServiceReport> report_services(const Balancer& balancer, const NextHops& hops,
+                                                                  const dataplane::Stats& stats);
+[[nodiscard]] std::vector<control::ReasonReport> report_reasons(const dataplane::Stats& stats);
+[[nodiscard]] std::vector<control::FlowTableReport> report_flow_tables(const dataplane::Stats& stats);
+[[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
+
+// What is wrong with services as reported: no backend takes connections, next hops unknown.
+[[nodiscard]] std::vector<std::string> service_warnings(const std::vector<control::ServiceReport>& services);
+
+}  // namespace xlvs::agent

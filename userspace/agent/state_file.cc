@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/state_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+namespace xlvs::agent {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::system_clock;
+
+constexpr int kFormat = 1;
+
+template <typename T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw std::invalid_argument(result.error().message);
+  return std::move(*result);
+}
+
+json to_json(const BackendRef& ref) { return {{"service", ref.service}, {"backend", ref.endpoint.to_string()}}; }
+
+BackendRef ref_from(const json& entry) {
+  return {entry.at("service").get<std::string>(),
+          value_or_throw(Endpoint::parse(entry.at("backend").get<std::string>()))};
+}
+
+json to_json(const State& state) {
+  json overrides = json::array();
+  for (const auto& [ref, override_] : state.overrides) {
+    json entry = to_json(ref);
+    entry["drained"] = override_.drained;
+    if (override_.weight) entry["weight"] = *override_.weight;
+    overrides.push_back(std::move(entry));
+  }
+  json health = json::array();
+  for (const auto& [ref, adopted] : state.health) {
+    json entry = to_json(ref);
+    entry["state"] = adopted.state == health::HealthState::up ? "up" : "down";
+    entry["since_ms"] = std::chrono::floor<std::chrono::milliseconds>(adopted.since).time_since_epoch().count();
+    health.push_back(std::move(entry));
+  }
+  json addresses = json::array();
+  for (const IpAddress& vip : state.vips) addresses.push_back(vip.to_string());
+  return {{"format", kFormat},
+          {"boot_id", state.boot_id},
+          {"overrides", std::move(overrides)},
+          {"health", std::move(health)},
+          {"vips", {{"interface", state.vip_interface}, {"addresses", std::move(addresses)}}}};
+}
+
+// Throws what nlohmann throws, or invalid_argument: the file is corrupt.
+State from_json(const json& document) {
+  if (document.at("format").get<int>() != kFormat) {
+    throw std::invalid_argument(fmt::format("format {} is not {}", document.at("format").dump(), kFormat));
+  }
+  State state;
+  state.boot_id = document.at("boot_id").get<std::string>();
+  for (const json& entry : document.at("overrides")) {
+    Override override_;
+    override_.drained = entry.at("drained").get<bool>();
+    if (entry.contains("weight")) override_.weight = entry.at("weight").get<std::uint32_t>();
+    state.overrides[ref_from(entry)] = override_;
+  }
+  for (const json& entry : document.at("health")) {
+    const auto text = entry.at("state").get<std::string>();
+    if (text != "up" && text != "down") throw std::invalid_argument("health state '" + text + "'");
+    const std::chrono::milliseconds since(entry.at("since_ms").get<std::int64_t>());
+    state.health[ref_from(entry)] = {text == "up" ? health::HealthState::up : health::HealthState::down,
+                                     Clock::time_point(since)};
+  }
+  state.vip_interface = document.at("vips").at("interface").get<std::string>();
+  for (const json& address : document.at("vips").at("addresses")) {
+    state.vips.insert(value_or_throw(IpAddress::parse(address.get<std::string>())));
+  }
+  return state;
+}
+
+ErrorKind kind_of(int error) { return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable; }
+
+// The descriptor of a file that must be on the disk before its name is.
+class SyncedFile {
+ public:
+  explicit SyncedFile(const std::string& path)
+      : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640)) {}
+  SyncedFile(const SyncedFile&) = delete;
+  SyncedFile& operator=(const SyncedFile&) = delete;
+  ~SyncedFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  bool write_all(std::string_view text) const {
+    while (fd_ >= 0 && !text.empty()) {
+      const ssize_t written = write(fd_, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return false;
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return fd_ >= 0 && fsync(fd_) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+void sync_directory(const std::filesystem::path& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);  // best effort: the file itself is complete, only the newest name may be lost with the power
+  close(fd);
+}
+
+std::string aside(const std::string& path) { return path + ".corrupt"; }
+std::string temporary(const std::string& path) { return path + ".tmp"; }
+
+}  // namespace
+
+bool operator==(const State& a, const State& b) { return to_json(a) == to_json(b); }
+
+Result<LoadedState> StateFile::load(const std::string& boot_id) const {
+  std::ifstream file(path_, std::ios::binary);
+  if (!file) {
+    if (errno == ENOENT || errno == ENOTDIR) return LoadedState{};
+    return fail(kind_of(errno), "cannot read the state file {}: {}", path_, std::strerror(errno));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  LoadedState loaded;
+  try {
+    loaded.state = from_json(json::parse(text.str()));
+    loaded.found = true;
+  } catch (const std::exception& problem) {
+    loaded.state = State{};
+    std::error_code error;
+    std::filesystem::rename(path_, aside(path_), error);
+    loaded.warning = fmt::format("state file {} is not usable ({}); starting without runtime overrides, it is kept as {}",
+                                 path_, problem.what(), error ? path_ : aside(path_));
+    return loaded;
+  }
+  if (loaded.state.boot_id != boot_id) {
+    loaded.state.health.clear();
+    loaded.state.vips.clear();
+  }
+  return loaded;
+}
+
+Result<void> StateFile::save(const State& state) const {
+  const std::filesystem::path directory = std::filesystem::path(path_).parent_path();
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return fail(kind_of(error.value()), "cannot create {}: {}", directory.string(), error.message());
+  const std::string text = to_json(state).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  if (!SyncedFile(temporary(path_)).write_all(text)) {
+    const int reason = errno;
+    unlink(temporary(path_).c_str());
+    return fail(kind_of(reason), "cannot write {}: {}", temporary(path_), std::strerror(reason));
+  }
+  if (rename(temporary(path_).c_str(), path_.c_str()) != 0) {
+    const int reason = errno;
+    unlink(temporary(path_).c_str());
+    return fail(kind_of(reason), "cannot replace {}: {}", path_, std::strerror(reason));
+  }
+  sync_directory(directory);
+  return {};
+}
+
+void StateFile::remove() const {
+  unlink(path_.c_str());
+  unlink(temporary(path_).c_str());
+  unlink(aside(path_).c_str());
+  rmdir(std::filesystem::path(path_).parent_path().c_str());
+}
+
+}  // namespace xlvs::agent
