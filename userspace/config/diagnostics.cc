@@ -9,17 +9,18 @@ namespace {
 
 constexpr std::size_t kMaxShown = 80;
 
-// Levenshtein's distance.
+// How many letters must be added, removed, replaced or swapped with their neighbour (optimal string alignment).
 std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before;  // the row of i - 2
+  std::vector<std::size_t> above(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
+    before = std::exchange(above, row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];
@@ -70,12 +71,12 @@ std::string quote(std::string_view text) {
 
 std::string suggestion(std::string_view text, std::span<const std::string_view> valid) {
   std::string_view nearest;
-  std::size_t best = 3;  // at most two letters away, and not everything is replaced
+  std::size_t best = 3;
   for (const std::string_view candidate : valid) {
-    const std::size_t longer = std::max(text.size(), candidate.size());
-    if (longer - std::min(text.size(), candidate.size()) >= best) continue;
+    const std::size_t tolerated = std::clamp<std::size_t>(candidate.size() / 3, 1, 2);
+    if (text.size() > candidate.size() + tolerated || candidate.size() > text.size() + tolerated) continue;
     const std::size_t steps = distance(text, candidate);
-    if (steps < best && steps < candidate.size()) {
+    if (steps < best && steps <= tolerated) {
       best = steps;
       nearest = candidate;
     }

@@ -121,6 +121,7 @@ class TreeBuilder : public YAML::EventHandler {
       diagnostics_.error(key.where, "a key must be a word");
       return;
     }
+    if (value.kind == Node::Kind::null) value.where = key.where;  // yaml-cpp says where the next token is
     const auto [first, added] = parent.seen.emplace(key.text, key.where);
     if (!added)
       diagnostics_.error(key.where, "key {} is repeated: it was given in line {} already", quote(key.text),
