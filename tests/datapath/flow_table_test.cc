@@ -84,6 +84,20 @@ TEST_P(FlowTable, AFlowLivesAsLongAsItsStatesTimeout) {
   EXPECT_LE(static_cast<std::uint16_t>(XdpHarness::now() - x.flow(n.client, 40000).time()), 1) << "replies count too";
 }
 
+TEST_P(FlowTable, AnAgeOfExactlyTheTimeoutIsStillAlive) {
+  x.run(frame(request));
+  request.flags = kAck;
+  x.run(frame(request));
+  for (std::uint32_t tick = XdpHarness::now() - 1; tick != XdpHarness::now();) {  // again if the clock ticked meanwhile
+    tick = XdpHarness::now();
+    XdpHarness::age(x.flow(n.client, 40000), 900);
+    const Outcome outcome = x.run(frame(request));
+    if (tick == XdpHarness::now()) {
+      EXPECT_VERDICT(outcome, XDP_REDIRECT);
+    }
+  }
+}
+
 TEST_P(FlowTable, AnExpiredFlowTakesNoReply) {
   x.run(frame(request));
   XdpHarness::age(x.flow(n.client, 40000), 61);
@@ -190,6 +204,31 @@ TEST_P(FlowTable, TakesTheVictimThatIsWantedLeast) {
     EXPECT_EQ(x.reason(LVS_REASON_flow_evicted) - evicted, c.counted ? 1U : 0U);
     EXPECT_EQ(x.drift(), "");
   }
+}
+
+// Handshakes under way are let finish while overflow has room, but a flood of them may not take all of it.
+TEST_P(FlowTable, YoungHandshakesAreSparedWhileOverflowHasRoom) {
+  const std::vector<Slot> overflow = overflow_slots();
+  for (const Slot& slot : bucket_slots()) fill(slot, LVS_STATE_SYN_RECV);
+  EXPECT_VERDICT(x.run(frame(request)), XDP_REDIRECT);
+  EXPECT_TRUE(x.flow(n.client, request.sport).overflow);
+  EXPECT_EQ(x.reason(LVS_REASON_flow_evicted), 0U);
+  EXPECT_EQ(x.reason(LVS_REASON_flow_overflow), 1U);
+
+  for (const Slot& slot : overflow)
+    if (!slot.used() && slot.word != overflow.back().word) fill(slot, LVS_STATE_ESTABLISHED);
+  request.sport++;
+  EXPECT_VERDICT(x.run(frame(request)), XDP_REDIRECT);
+  EXPECT_FALSE(x.flow(n.client, request.sport).overflow);
+  EXPECT_EQ(x.reason(LVS_REASON_flow_evicted), 1U);
+  EXPECT_EQ(x.drift(), "");
+}
+
+TEST_P(FlowTable, StaleHandshakesAreNot) {
+  for (const Slot& slot : bucket_slots()) fill(slot, LVS_STATE_SYN_RECV, kOldHalfOpen);
+  EXPECT_VERDICT(x.run(frame(request)), XDP_REDIRECT);
+  EXPECT_FALSE(x.flow(n.client, request.sport).overflow);
+  EXPECT_EQ(x.reason(LVS_REASON_flow_evicted), 1U);
 }
 
 TEST_P(FlowTable, OverflowsWhenTheBucketsHoldOnlyEstablishedFlows) {

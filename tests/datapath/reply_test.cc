@@ -247,6 +247,19 @@ TEST_P(ReplyHop, IsLearnedOncePerGateway) {
   EXPECT_EQ(x.control().gateway[0], 0U);
 }
 
+// Interface numbers are only compared by their low byte at first.
+TEST_P(ReplyHop, IsLearnedOnTheRightPortWhenInterfaceNumbersCollide) {
+  x.control().port_of_ifindex[XdpHarness::port_ifindex(1) & 255] = 3;
+  x.run(frame(request));
+  EXPECT_EQ(x.control().gateway[x.flow(n.client, 40000).gateway()], XdpHarness::hop(kClientMac, 1));
+  EXPECT_FORWARDED(x.run(frame(reply), 2), XDP_REDIRECT, frame(answered(request, reply)));
+}
+
+TEST_P(ReplyHop, IsNotLearnedFromAnInterfaceThatIsNotOurs) {
+  x.run(frame(request), 0);
+  EXPECT_EQ(x.flow(n.client, 40000).gateway(), 0U);
+}
+
 TEST_P(ReplyHop, IsTheFibsWhenNoGatewayIsKnown) {
   add_route_through_port_3();
   x.run(frame(request));
