@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
-#include <net/if.h>
 
 #include <cerrno>
 
@@ -63,10 +62,7 @@ tl::unexpected<Error> attach_error(const PortRequest& request, std::string_view 
       return fail(ErrorKind::conflict, "{}: {} is attached already; remove it with `ip link set dev {} xdp off`{}",
                   request.name, describe_foreign(request.ifindex), request.name, " or stop the program that owns it");
     case ENODEV:
-    case EINVAL:
-      if (if_nametoindex(request.name.c_str()) == 0)
-        return fail(ErrorKind::not_found, "interface {} does not exist", request.name);
-      break;
+      return fail(ErrorKind::not_found, "interface {} does not exist any more", request.name);
     case EPERM:
       return fail(ErrorKind::permission, "{}: attaching an XDP program needs CAP_NET_ADMIN", request.name);
     default:

@@ -67,6 +67,7 @@ constexpr std::array kShapes{
     Shape{"vips", kIndex, sizeof(lvs_vip)},
     Shape{"services", kIndex, sizeof(lvs_service)},
     Shape{"tables", kIndex, kIndex},
+    Shape{"cursors", kIndex, kIndex},
     Shape{"backends", kIndex, sizeof(lvs_backend)},
     Shape{"loads", kIndex, sizeof(lvs_load)},
     Shape{"counters", kIndex, sizeof(lvs_counters)},

@@ -102,6 +102,8 @@ Result<bool> XdpDataplane::adopt_link(const PortRequest& request, Port& port) {
 }
 
 Result<PortStatus> XdpDataplane::attach(const PortRequest& request) {
+  if (if_nametoindex(request.name.c_str()) == 0)
+    return fail(ErrorKind::not_found, "interface {} does not exist", request.name);
   take_over_renamed(request);
   if (const auto found = ports_.find(request.name); found != ports_.end()) {
     Port& port = found->second;
