@@ -20,8 +20,9 @@
 
 namespace xlvs::health {
 
-// What one check found. `reason` is a stable word for metrics ("timeout", "refused", "status", "tls"), `detail` a
-// sentence for people ("HTTP status 503, expected 200-399").
+// What one check found. `reason` is a stable word for metrics: ok, refused, timeout, unreachable, tls, protocol,
+// status, body, too_large, or error (lvsd itself could not ask). `detail` is a sentence for people ("HTTP status 503,
+// expected 200-399").
 struct ProbeResult {
   bool passed = false;
   std::string reason;  // "ok" when passed
@@ -33,7 +34,8 @@ struct ProbeResult {
 class Prober {
  public:
   virtual ~Prober() = default;  // cancels: `done` is not called afterwards
-  // Calls `done` exactly once, never from within start(), at the latest when `timeout` has passed.
+  // Calls `done` exactly once, never from within start(), at the latest when `timeout` has passed. `done` may start the
+  // next probe or destroy the prober.
   virtual void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) = 0;
 };
 
@@ -44,6 +46,7 @@ struct ProbeTarget {
 
 struct ProberType {
   std::string_view name;  // a row of check_types()
+  // nullptr: there is nothing to ask, the backend is always up.
   std::unique_ptr<Prober> (*make)(boost::asio::io_context& loop, const ProbeTarget& target);
 };
 [[nodiscard]] std::span<const ProberType> prober_types();
@@ -53,7 +56,7 @@ enum class HealthState { up, down };
 // A backend's health as status, metrics and the state file show it.
 struct Health {
   HealthState state = HealthState::down;
-  bool checked = false;  // false until the first result (or an adopted state)
+  bool checked = false;                         // false until the first result (or an adopted state)
   std::chrono::system_clock::time_point since;  // of the present state
   unsigned passes = 0;                          // in a row
   unsigned failures = 0;                        // in a row
@@ -89,10 +92,12 @@ struct AdoptedHealth {
   std::chrono::system_clock::time_point since;
 };
 
-// Runs the checks of a whole configuration.
+// Runs the checks of a whole configuration. Backends of several services that are to be checked in the very same way
+// (same address, port and CheckSpec) share one check.
 class Monitor {
  public:
-  // The backend's state changed (also once when it is first decided); `health.last` says why.
+  // The backend's state changed (also once when it is first decided); `health.last` says why. Comes from the event
+  // loop, never from within set(); may call set(), but not destroy the monitor.
   using Changed = std::function<void(const BackendRef&, const Health&)>;
 
   Monitor(boost::asio::io_context& loop, Changed changed);
@@ -100,9 +105,11 @@ class Monitor {
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
-  // The complete set of backends to check. Those whose CheckSpec is unchanged keep state and rhythm; new ones start at
-  // once (jittered within their interval when there are many), removed ones stop. Checks of type "none" are up.
-  // `adopted` gives start states of backends that were not checked before.
+  // The complete set of backends to check. Those whose CheckSpec is unchanged keep state and rhythm; those whose
+  // CheckSpec changed keep their state until the new check says otherwise; new ones start at once (spread over up to
+  // their interval when there are many), removed ones stop. Checks of type "none" are up. `adopted` gives start states
+  // of backends that were not checked before. What set() itself decides ("none", adopted) is not reported, but there to
+  // be read.
   void set(const Config& config, const std::map<BackendRef, AdoptedHealth>& adopted = {});
   [[nodiscard]] bool is_up(const BackendRef& backend) const;
   [[nodiscard]] const Health* find(const BackendRef& backend) const;  // nullptr: unknown

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Check type "tcp": passes when a connection is established; it is closed at once.
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "health/probers.h"
+
+namespace xlvs::health {
+namespace {
+
+using boost::asio::ip::tcp;
+using Clock = std::chrono::steady_clock;
+
+tcp::endpoint asio_endpoint(const Endpoint& endpoint) {
+  const auto bytes = endpoint.address.bytes();
+  if (endpoint.address.is_v4()) {
+    boost::asio::ip::address_v4::bytes_type v4{};
+    std::copy(bytes.begin(), bytes.end(), v4.begin());
+    return {boost::asio::ip::address_v4(v4), endpoint.port};
+  }
+  boost::asio::ip::address_v6::bytes_type v6{};
+  std::copy(bytes.begin(), bytes.end(), v6.begin());
+  return {boost::asio::ip::address_v6(v6), endpoint.port};
+}
+
+// One connection attempt. Its handlers keep it alive, and find `done` empty once it has been answered or abandoned.
+struct Attempt {
+  explicit Attempt(boost::asio::io_context& loop) : socket(loop), timer(loop) {}
+
+  void finish(ProbeResult result) {
+    if (!done) return;
+    result.latency = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+    const auto callback = std::exchange(done, nullptr);
+    abandon();
+    callback(std::move(result));
+  }
+
+  void abandon() {
+    done = nullptr;
+    boost::system::error_code ignored;
+    socket.close(ignored);
+    timer.cancel();
+  }
+
+  tcp::socket socket;
+  boost::asio::steady_timer timer;
+  Clock::time_point begin = Clock::now();
+  std::function<void(ProbeResult)> done;
+};
+
+class TcpProber final : public Prober {
+ public:
+  TcpProber(boost::asio::io_context& loop, const ProbeTarget& target)
+      : loop_(loop), endpoint_(asio_endpoint(target.endpoint)) {}
+  TcpProber(const TcpProber&) = delete;
+  TcpProber& operator=(const TcpProber&) = delete;
+  ~TcpProber() override {
+    if (attempt_) attempt_->abandon();
+  }
+
+  void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) override {
+    auto attempt = std::make_shared<Attempt>(loop_);
+    attempt->done = std::move(done);
+    attempt->timer.expires_after(timeout);
+    attempt->timer.async_wait([attempt, timeout](boost::system::error_code error) {
+      if (!error) attempt->finish({false, "timeout", fmt::format("no connection within {} ms", timeout.count()), {}});
+    });
+    attempt->socket.async_connect(endpoint_, [attempt](boost::system::error_code error) {
+      attempt->finish(error ? connect_failure(error.value()) : ProbeResult{true, "ok", "connected", {}});
+    });
+    attempt_ = std::move(attempt);
+  }
+
+ private:
+  boost::asio::io_context& loop_;
+  tcp::endpoint endpoint_;
+  std::shared_ptr<Attempt> attempt_;
+};
+
+}  // namespace
+
+std::unique_ptr<Prober> make_tcp(boost::asio::io_context& loop, const ProbeTarget& target) {
+  return std::make_unique<TcpProber>(loop, target);
+}
+
+}  // namespace xlvs::health
