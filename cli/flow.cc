@@ -44,8 +44,7 @@ void add_flow(CLI::App& command, Action& action) {
   sub->footer(
       "All filters given must match. Expire is when the flow ends unless another packet comes.\n"
       "Example: lvsctl flow list --service web --state ESTABLISHED --limit 20");
-  sub->callback([&action, query, sub] {
-    if (sub->count("--limit") == 0) query->emplace_back("limit", "1000");
+  sub->callback([&action, query] {
     action = [query](const Context& context) {
       const auto answer = context.client.get(control::with_query("/v1/flows", *query));
       return context.show<FlowList>(answer, [&](const FlowList& list) { return list_table(list, context.colour); });

@@ -30,7 +30,7 @@ FlowSums sum(const control::ServiceReport& service) {
   for (const control::BackendReport& backend : service.backends) {
     sums.active += backend.active;
     sums.inactive += backend.inactive;
-    sums.up += backend.health.state == "down" ? 0U : 1U;
+    sums.up += control::is_healthy(backend) ? 1U : 0U;
   }
   return sums;
 }

@@ -88,8 +88,8 @@ std::string services(const Status& status, double now, bool colour) {
 void add_status(CLI::App& command, Action& action) {
   command.footer(
       "Warnings come first. ActiveConn counts established TCP flows, InActConn all others (opening, closing, UDP),\n"
-      "as in ipvsadm. State: up, down (its check failed), drained (by an operator), unchecked, no-route (next hop\n"
-      "unknown). Since is how long the health state has lasted.");
+      "as in ipvsadm. State: up, down (its check failed), drained (weight 0), unchecked (no result yet), no-route\n"
+      "(next hop unknown). Since is how long the health state has lasted.");
   command.callback([&action] {
     action = [](const Context& context) {
       return context.show<Status>(context.client.get("/v1/status"), [&](const Status& status) {

@@ -102,11 +102,8 @@ std::vector<std::string> closest(std::string_view wanted, std::vector<std::strin
 }
 
 std::string did_you_mean(std::string_view wanted, const std::vector<std::string>& candidates) {
-  if (const auto close = closest(wanted, candidates); !close.empty()) {
-    return fmt::format("; did you mean {}?", fmt::join(close, ", "));
-  }
-  if (candidates.empty() || candidates.size() > kFew) return "";
-  return fmt::format("; there is {}", fmt::join(candidates, ", "));
+  const auto close = closest(wanted, candidates);
+  return close.empty() ? "" : fmt::format("; did you mean {}?", fmt::join(close, ", "));
 }
 
 std::string plural(std::size_t count, std::string_view noun) {

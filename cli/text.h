@@ -25,7 +25,7 @@ namespace xlvs::cli {
 
 // The candidates that the operator may have meant: a few, closest first.
 [[nodiscard]] std::vector<std::string> closest(std::string_view wanted, std::vector<std::string> candidates);
-// "; did you mean a, b?", or all candidates if there are few, or nothing.
+// "; did you mean a, b?", or nothing.
 [[nodiscard]] std::string did_you_mean(std::string_view wanted, const std::vector<std::string>& candidates);
 
 [[nodiscard]] std::string plural(std::size_t count, std::string_view noun);  // "1 flow", "2 flows"

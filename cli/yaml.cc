@@ -46,7 +46,13 @@ void emit(YAML::Emitter& out, const Json& json) {
       out << (is_plain(text) ? YAML::Auto : YAML::DoubleQuoted) << text;
       return;
     }
-    default:  // numbers, booleans and null are the same text in both languages
+    case Json::value_t::null:
+      out << YAML::Null;
+      return;
+    case Json::value_t::boolean:
+      out << json.get<bool>();
+      return;
+    default:  // numbers are the same text in both languages
       out << control::dump(json);
   }
 }

@@ -58,6 +58,11 @@ struct BackendReport {
   std::string next_hop;  // "02:00:00:00:00:0b dev lan0", "local", "" when unresolved
 };
 
+// Whether health lets it take new flows: its check passed, or it has none. Before the first result it may not.
+[[nodiscard]] inline bool is_healthy(const BackendReport& backend) {
+  return backend.health.state == "up" || (backend.health.state == "unchecked" && backend.state != "unchecked");
+}
+
 struct ServiceReport {
   std::string name;
   std::vector<std::string> listeners;

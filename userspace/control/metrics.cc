@@ -162,8 +162,8 @@ struct BackendValue {
 };
 
 constexpr BackendValue kBackendValues[] = {
-    {"lvs_backend_up", "1 unless the health check has failed.",
-     [](const BackendReport& b) { return number(b.health.state != "down"); }},
+    {"lvs_backend_up", "1 when the health check passes or there is none.",
+     [](const BackendReport& b) { return number(is_healthy(b)); }},
     {"lvs_backend_weight", "Weight in force; 0 takes no new flows.",
      [](const BackendReport& b) { return number(std::uint64_t{b.weight}); }},
     {"lvs_backend_drained", "1 when an operator drained the backend.",
