@@ -18,11 +18,12 @@ namespace xlvs::control {
 
 using Json = nlohmann::ordered_json;
 
-#define XLVS_CONTROL_STRUCTS(X)                                                                           \
-  X(Traffic)                                                                                              \
-  X(HealthReport) X(BackendReport) X(ServiceReport) X(InterfaceReport) X(FlowTableReport) X(ReasonReport) \
-      X(ConfigReport) X(Version) X(Status) X(FlowReport) X(FlowList) X(StatsReport) X(BackendChange)      \
-          X(BackendChangeResult) X(ConfigText) X(ConfigCheck) X(ConfigDiff) X(ConfigApplied)
+// clang-format off
+#define XLVS_CONTROL_STRUCTS(X)                                                                     \
+  X(Traffic) X(HealthReport) X(BackendReport) X(ServiceReport) X(InterfaceReport) X(FlowTableReport) \
+  X(ReasonReport) X(ConfigReport) X(Version) X(Status) X(FlowReport) X(FlowList) X(StatsReport)     \
+  X(BackendChange) X(BackendChangeResult) X(ConfigText) X(ConfigCheck) X(ConfigDiff) X(ConfigApplied)
+// clang-format on
 
 #define XLVS_CONTROL_DECLARE(Struct)             \
   void to_json(Json& json, const Struct& value); \
