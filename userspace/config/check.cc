@@ -56,9 +56,11 @@ std::optional<CheckValue> read_text_map(Context& context, const Node& node, std:
       context.diagnostics.error(node.where, "{} must be a mapping (name: value)", what);
     return std::nullopt;
   }
-  for (const Entry& entry : node.entries)
-    if (auto value = read_text(context, entry.value, entry.key)) map.emplace(entry.key, std::move(*value));
-  if (map.size() != node.entries.size()) return std::nullopt;
+  for (std::size_t i = 0; i < node.keys.size(); ++i) {
+    const std::string& name = node.keys[i].text;
+    if (auto value = read_text(context, node.items[i], name)) map.emplace(name, std::move(*value));
+  }
+  if (map.size() != node.keys.size()) return std::nullopt;
   return map;
 }
 

@@ -14,7 +14,10 @@ struct Position {
   int column = 0;
 };
 
-struct Entry;
+struct Key {
+  std::string text;
+  Position where;
+};
 
 struct Node {
   // broken: an error about it has been reported; whoever reads it says nothing more.
@@ -22,16 +25,10 @@ struct Node {
 
   Kind kind = Kind::null;
   Position where{};
-  std::string text{};   // scalar
-  bool quoted = false;  // scalar: "80" and '80' are text, 80 is a number
-  std::vector<Node> items{};
-  std::vector<Entry> entries{};  // mapping: no key twice
-};
-
-struct Entry {
-  std::string key;
-  Position where;
-  Node value;
+  std::string text{};         // scalar
+  bool quoted = false;        // scalar: "80" and '80' are text, 80 is a number
+  std::vector<Key> keys{};    // mapping: none twice
+  std::vector<Node> items{};  // sequence: its items; mapping: the values, items[i] is that of keys[i]
 };
 
 }  // namespace xlvs::config

@@ -20,9 +20,9 @@ const Node* Section::take(std::string_view key) {
   known_.push_back(key);
   if (context_.known_keys != nullptr)
     context_.known_keys->insert(path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
-  const auto found =
-      std::find_if(node_.entries.begin(), node_.entries.end(), [&](const Entry& entry) { return entry.key == key; });
-  return found == node_.entries.end() ? nullptr : &found->value;
+  for (std::size_t i = 0; i < node_.keys.size(); ++i)
+    if (node_.keys[i].text == key) return &node_.items[i];
+  return nullptr;
 }
 
 const Node* Section::require(std::string_view key) {
@@ -53,10 +53,10 @@ void Section::each(std::string_view key, std::string_view of, const std::functio
 }
 
 void Section::finish() {
-  for (const Entry& entry : node_.entries) {
-    if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    context_.diagnostics.error(entry.where, "unknown key {} in {}{}; known: {}", quote(entry.key), what_,
-                               suggestion(entry.key, known_), fmt::join(known_, ", "));
+  for (const Key& key : node_.keys) {
+    if (std::find(known_.begin(), known_.end(), key.text) != known_.end()) continue;
+    context_.diagnostics.error(key.where, "unknown key {} in {}{}; known: {}", quote(key.text), what_,
+                               suggestion(key.text, known_), fmt::join(known_, ", "));
   }
 }
 

@@ -17,15 +17,15 @@ const std::vector<std::string_view>& forward_names() {
 }
 
 void Root::repeated_keys(const Node& node) {
-  for (const Entry& entry : node.entries) {
-    if (entry.key == "services") continue;
+  for (const Key& key : node.keys) {
+    if (key.text == "services") continue;
     const auto earlier = std::find_if(given_.begin(), given_.end(), [&](const Located<std::string>& given) {
-      return given.value == entry.key && given.where.source != entry.where.source;
+      return given.value == key.text && given.where.source != key.where.source;
     });
     if (earlier != given_.end())
-      context_.diagnostics.error(entry.where, "key {} is repeated: it was given at {} already", quote(entry.key),
+      context_.diagnostics.error(key.where, "key {} is repeated: it was given at {} already", quote(key.text),
                                  context_.diagnostics.place(earlier->where));
-    given_.push_back({entry.key, entry.where});
+    given_.push_back({key.text, key.where});
   }
 }
 

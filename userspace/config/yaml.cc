@@ -123,11 +123,13 @@ class TreeBuilder : public YAML::EventHandler {
     }
     if (value.kind == Node::Kind::null) value.where = key.where;  // yaml-cpp says where the next token is
     const auto [first, added] = parent.seen.emplace(key.text, key.where);
-    if (!added)
+    if (!added) {
       diagnostics_.error(key.where, "key {} is repeated: it was given in line {} already", quote(key.text),
                          first->second.line);
-    else
-      parent.node.entries.push_back({key.text, key.where, std::move(value)});
+      return;
+    }
+    parent.node.keys.push_back({key.text, key.where});
+    parent.node.items.push_back(std::move(value));
   }
 
   std::size_t source_;
