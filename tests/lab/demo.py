@@ -13,7 +13,7 @@ from lablib.address import CLIENT, VIP4, VIP6
 from lablib.lab import Lab, all_labs, remove_stale
 from lablib.load import Wrk, curl, dig, errors
 from lablib.lvsd import SOURCE, Lvsd
-from lablib.netns import LabError, command
+from lablib.netns import LabError
 
 NAME = "demo"
 METRICS = ("lvs_interface_native", "lvs_flow_table_used", "lvs_backend_flows_total", "lvs_config_stale")
@@ -132,7 +132,7 @@ def main():
     lab = make_lab()
     demo, kept = Demo(lab, args.bin.resolve()), False
     try:
-        print(command([SOURCE / "scripts/lab", "list"]).stdout, end="")
+        print(f"  up: {', '.join(host.name for host in lab.hosts())}")
         examples = [args.only] if args.only else ["nat", "dr"]
         for example in examples:
             lvsd = demo.run(example)

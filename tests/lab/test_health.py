@@ -4,7 +4,7 @@
 import hashlib
 
 from lablib.address import NAT_PORT, VIP4, url
-from lablib.load import Wrk, connect, curl, dig, errors, fetch
+from lablib.load import Wrk, ask, connect, curl, dig, errors, fetch
 from lablib.lvsd import FAST_HTTP, FAST_TCP, configuration, endpoint, listen, service
 from lablib.netns import wait_for
 
@@ -25,7 +25,7 @@ def test_a_stopped_server_gets_no_new_connection_once_its_check_has_failed(two_n
     lab = two_nic
     s1 = lab.servers[0]
     lvsd = start(lab, web(lab)).ready()
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
     s1.stop_nginx()
     try:
         lvsd.wait_state("web", "down", [address(s1)])
@@ -38,7 +38,7 @@ def test_a_stopped_server_gets_no_new_connection_once_its_check_has_failed(two_n
     finally:
         s1.start_nginx()
     lvsd.wait_state("web", "up")
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
 
 
 def test_every_server_down_and_back(one_arm, start):
@@ -55,7 +55,7 @@ def test_every_server_down_and_back(one_arm, start):
         for server in lab.servers:
             server.start_nginx()
     lvsd.wait_state("web", "up")
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
 
 
 def test_a_failed_check_leaves_established_connections_alone(one_arm, start):
@@ -79,7 +79,7 @@ def test_a_failed_check_leaves_established_connections_alone(one_arm, start):
 def test_drained_downloads_finish_and_no_new_connection_comes(two_nic, start):
     lab = two_nic
     expected = hashlib.sha256(lab.big_file().read_bytes()).hexdigest()
-    lvsd = start(lab, web(lab)).ready()
+    lvsd = start(lab, web(lab, scheduler="lc")).ready()
     # Slow enough to be under way while the servers are drained: about 100 MB in 5 s.
     downloads = []
     for n in range(3):
@@ -87,21 +87,22 @@ def test_drained_downloads_finish_and_no_new_connection_comes(two_nic, start):
         log.unlink(missing_ok=True)
         command = f"curl -sS --fail --limit-rate 20M --max-time 60 {url(VIP4[0], '/big')} | sha256sum"
         downloads.append((lab.client.start("sh", "-c", command, log=log), log))
+        wait_for("the download to begin", lambda: sum(r["active"] for r in lvsd.backends("web").values()) > n)
     s1, s2, _ = lab.servers
-    wait_for("three downloads", lambda: sum(r["active"] for r in lvsd.backends("web").values()) == 3)
+    assert [r["active"] for r in lvsd.backends("web").values()] == [1, 1, 1]
     lvsd.ctl("backend", "drain", address(s1))
     lvsd.ctl("backend", "drain", s2.address.ipv4, "--service", "web")
     reports = lvsd.backends("web")
     assert [reports[address(s)]["state"] for s in (s1, s2)] == ["drained", "drained"]
     assert reports[address(s1)]["active"] == 1, "the download went on when its server was drained"
     before = [created(lvsd, s) for s in (s1, s2)]
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(9)} == {"s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(9)} == {"s3"}
     for process, log in downloads:
         assert process.wait(90) == 0
         assert log.read_text().split()[0] == expected
     assert [created(lvsd, s) for s in (s1, s2)] == before
     lvsd.ctl("backend", "enable", address(s1))
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s3"}
 
 
 def test_dns_goes_on_without_a_stopped_server(one_arm, start):

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from lablib.address import VIP4
-from lablib.load import Wrk, connect, curl, errors, fetch
+from lablib.load import Wrk, ask, connect, errors, fetch
 from lablib.lvsd import configuration, listen, service
 from lablib.netns import command, wait_for
 
@@ -115,4 +115,4 @@ def test_rejected_reloads_under_load_fail_no_request(two_nic, start):
         assert lvsd.try_ctl("config", "apply").returncode != 0
     result = load.wait()
     assert errors(result) == {} and result["requests"] > 1000, result
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from lablib.address import NAT_PORT, VIP4
-from lablib.load import Wrk, connect, curl, errors, fetch
+from lablib.load import Wrk, ask, connect, errors, fetch
 from lablib.lvsd import FAST_HTTP, configuration, endpoint, listen, service
 from lablib.netns import LabError, wait_for
 
@@ -81,14 +81,14 @@ def test_overrides_survive_restart_and_reload_until_cleared(one_arm, start):
     lvsd.reload()
     assert lvsd.backends("web")[first]["state"] == "drained"
     lvsd.stop()
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s2", "s3"}
     lvsd.start()
     assert lvsd.backends("web")[first]["state"] == "drained"
     lvsd.ctl("backend", "enable", first)
     lvsd.kill()
     lvsd.start()
     lvsd.wait_state("web", "up")
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
 
 
 class Held:
@@ -144,7 +144,7 @@ def test_reload_adds_and_reweights_without_a_failure(two_nic, start):
         for result in [wrk.wait() for wrk in load]:
             assert errors(result) == {}, result
     assert held.failed == {} and held.asked > 100
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
 
 
 def test_reload_removes_a_drained_backend_without_a_failure(two_nic, start):
@@ -181,7 +181,7 @@ def test_reload_that_removes_a_backend_leaves_the_others_alone(two_nic, start):
             wait_for("requests after the reload", lambda: held.asked > asked + 50)
     # The removed server's connections ended at that moment and were told so; no other connection noticed.
     assert set(held.failed) == {"s3"} and len(held.failed["s3"]) == held.server.count("s3")
-    assert {curl(lab.client, VIP4[0]).split()[0] for _ in range(6)} == {"s1", "s2", "s3"}
+    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s2", "s3"}
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])

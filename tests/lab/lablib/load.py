@@ -85,6 +85,13 @@ def fetch(sock, path="/whoami", close=False):
     return body.decode()
 
 
+def ask(host, address, port=80, source=None):
+    """(server's name, client address as the server saw it, client port) of one request over a connection of its own.
+    Without a process for each, as with curl()."""
+    with connect(host, address, port, source) as sock:
+        return fetch(sock, close=True).split()
+
+
 class Echo:
     """A TCP server in `host` that sends back what it gets: a login session, as far as a router can tell."""
 
