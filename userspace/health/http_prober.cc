@@ -77,7 +77,7 @@ class HttpProber final : public Prober {
   CURL* easy_;
   Headers headers_;
   curl_slist* connect_to_ = nullptr;
-  std::vector<StatusRange> statuses_{{200, 399}};
+  std::vector<StatusRange> statuses_;
   std::string wanted_;  // in the body
   char error_[CURL_ERROR_SIZE] = "";
 

@@ -56,7 +56,7 @@ void Neighbours::read(const NeighbourKey& key, Entry& entry) {
   if (info) {
     update(key, entry, *info);
   } else {
-    schedule(key, entry, next_use(entry));
+    schedule(key, entry, Clock::now() + kUseInterval);
   }
 }
 
