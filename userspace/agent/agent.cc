@@ -96,8 +96,9 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 
   state_keeper_ = std::make_unique<StateKeeper>(loop_, file, [this] { return snapshot(); });
   interfaces_ = std::make_unique<Interfaces>(*dataplane_);
-  vips_ = std::make_unique<Vips>(host_, state->state.vip_interface, state->state.vips);
-  balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, state->state.overrides, [this] { state_keeper_->save_soon(); });
+  vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips});
+  balancer_ =
+      std::make_unique<Balancer>(loop_, *dataplane_, state->state.overrides, [this] { state_keeper_->save_soon(); });
   auto hops = NextHops::open(loop_, host_, *dataplane_, links,
                              [this](const net::Link& link) { interfaces_->link_changed(link); });
   if (!hops) return tl::make_unexpected(hops.error());
@@ -108,11 +109,8 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   });
 
   if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
-  const std::set<IpAddress> had = vips_->owned();
+  undo.push([this, before = vips_->placed()] { vips_->restore(before); });
   if (auto result = vips_->set(config); !result) return result;
-  undo.push([this, had] {
-    if (had.empty()) vips_->remove_all();
-  });
   auto applied = balancer_->load(config, adopt_health(*state, config));
   if (!applied) return tl::make_unexpected(applied.error());
   next_hops_->follow(config);
@@ -201,8 +199,8 @@ Result<control::ConfigApplied> Agent::try_reload() {
   if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
     return tl::make_unexpected(result.error());
   }
+  undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
   if (auto result = vips_->set(next); !result) return tl::make_unexpected(result.error());
-  undo.push([this, before] { (void)vips_->set(before); });
   if (auto result = balancer_->load(next); !result) return tl::make_unexpected(result.error());
   undo.release();
 
@@ -231,13 +229,14 @@ void Agent::stop() {
   next_hops_.reset();
   interfaces_->keep_only({});
   balancer_.reset();
+  state_keeper_.reset();
   dataplane_.reset();
   if (auto result = host_.remove_pins(options); !result) spdlog::error("{}", result.error().message);
   spdlog::info("stopped and detached");
 }
 
 State Agent::snapshot() const {
-  return {boot_id_, balancer_->overrides(), balancer_->decided(), vips_->interface(), vips_->owned()};
+  return {boot_id_, balancer_->overrides(), balancer_->decided(), vips_->placed().interface, vips_->placed().addresses};
 }
 
 // For `systemctl status`: what an operator asks first.

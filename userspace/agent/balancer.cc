@@ -123,7 +123,8 @@ void Balancer::apply_later(milliseconds delay) {
 void Balancer::apply_health() {
   const auto summary = apply(compute(config_, overrides_, {}));
   if (!summary) {
-    if (apply_error_ != summary.error().message) spdlog::error("cannot apply health changes: {}", summary.error().message);
+    if (apply_error_ != summary.error().message)
+      spdlog::error("cannot apply health changes: {}", summary.error().message);
     apply_error_ = summary.error().message;
     apply_later(kRetry);
   }

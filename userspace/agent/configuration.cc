@@ -20,7 +20,7 @@ Result<config::Loaded> load_configuration(const std::string& path) {
 Result<void> check_reloadable(const Config& running, const Config& next) {
   struct Row {
     const char* key;
-    std::uint32_t LimitConfig::*value;
+    std::uint32_t LimitConfig::* value;
   };
   static constexpr Row kRows[] = {{"flows_ipv4", &LimitConfig::flows_ipv4},
                                   {"flows_ipv6", &LimitConfig::flows_ipv6},
@@ -34,12 +34,15 @@ Result<void> check_reloadable(const Config& running, const Config& next) {
     if (before != after) changed.push_back(fmt::format("limits.{} ({} to {})", row.key, before, after));
   }
   if (changed.empty()) return {};
-  return fail(ErrorKind::invalid,
-              "{} cannot change while lvsd runs: the flow table is allocated once; stop lvsd, run `lvsd --reset` (which "
-              "ends established flows) and start it again",
-              fmt::join(changed, ", "));
+  return fail(
+      ErrorKind::invalid,
+      "{} cannot change while lvsd runs: the flow table is allocated once; stop lvsd, run `lvsd --reset` (which "
+      "ends established flows) and start it again",
+      fmt::join(changed, ", "));
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace xlvs::agent

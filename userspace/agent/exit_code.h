@@ -11,7 +11,7 @@ enum ExitCode : int {
   kExitFailure = 1,
   kExitUsage = 2,
   kExitConfig = 3,
-  kExitConflict = 4,  // a second lvsd, a foreign XDP program, a port in use, maps of other sizes
+  kExitConflict = 4,     // a second lvsd, a foreign XDP program, a port in use, maps of other sizes
   kExitUnsupported = 5,  // missing permission, or this kernel or driver can not do it
 };
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <string_view>
 
 #include <fmt/ranges.h>
@@ -66,8 +66,10 @@ Result<void> apply_parameter(FlowQuery& query, const std::string& name, const st
 Result<Endpoint> parse_endpoint_or_address(const std::string& text) {
   if (const auto address = IpAddress::parse(text)) return Endpoint{*address, 0};
   if (const auto endpoint = Endpoint::parse(text)) return *endpoint;
-  return fail(ErrorKind::invalid, "'{}' is neither an address (10.0.0.11, 2001:db8::11) nor an address and port "
-              "(10.0.0.11:8080, [2001:db8::11]:8080)", text);
+  return fail(ErrorKind::invalid,
+              "'{}' is neither an address (10.0.0.11, 2001:db8::11) nor an address and port "
+              "(10.0.0.11:8080, [2001:db8::11]:8080)",
+              text);
 }
 
 Result<FlowQuery> parse_flow_query(const std::vector<std::pair<std::string, std::string>>& query) {

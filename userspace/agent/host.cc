@@ -35,6 +35,8 @@ class LinuxHost final : public Host {
 
 }  // namespace
 
-std::unique_ptr<Host> make_host() { return std::make_unique<LinuxHost>(); }
+std::unique_ptr<Host> make_host() {
+  return std::make_unique<LinuxHost>();
+}
 
 }  // namespace xlvs::agent

@@ -27,13 +27,15 @@ std::string holder(int fd) {
 // The holder before us may have removed the file between our open() and our flock(): then we locked a file that nobody
 // else can find.
 bool is_same_file(const std::string& path, int fd) {
-  struct stat by_path {};
-  struct stat by_fd {};
+  struct stat by_path{};
+  struct stat by_fd{};
   return stat(path.c_str(), &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_ino == by_fd.st_ino &&
          by_path.st_dev == by_fd.st_dev;
 }
 
-ErrorKind kind_of(int error) { return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable; }
+ErrorKind kind_of(int error) {
+  return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable;
+}
 
 }  // namespace
 

@@ -15,7 +15,9 @@ const net::Link* find(const std::vector<net::Link>& links, const std::string& na
   return link == links.end() ? nullptr : &*link;
 }
 
-bool is_gone(const net::Link& link) { return !link.up && link.mtu == 0; }
+bool is_gone(const net::Link& link) {
+  return !link.up && link.mtu == 0;
+}
 
 }  // namespace
 
@@ -36,8 +38,8 @@ Result<void> check_interfaces(const Config& config, const std::vector<net::Link>
 }
 
 Result<void> Interfaces::attach_one(Interface& interface) {
-  const auto status = dataplane_.attach({interface.link.name, interface.link.ifindex, interface.link.mac,
-                                         interface.link.mtu, interface.config.mode});
+  const auto status = dataplane_.attach(
+      {interface.link.name, interface.link.ifindex, interface.link.mac, interface.link.mtu, interface.config.mode});
   if (!status) return tl::make_unexpected(status.error());
   interface.attached = true;
   interface.error.clear();
@@ -52,7 +54,8 @@ Result<void> Interfaces::attach(const std::vector<InterfaceConfig>& wanted, cons
     const net::Link* link = find(links, config.name);
     if (link == nullptr) return fail(ErrorKind::not_found, "no such interface: {}", config.name);
     const auto ports = dataplane_.ports();
-    const bool was_there = std::any_of(ports.begin(), ports.end(), [&](const auto& p) { return p.name == config.name; });
+    const bool was_there =
+        std::any_of(ports.begin(), ports.end(), [&](const auto& p) { return p.name == config.name; });
     if (before != interfaces_.end()) {  // another mode: the kernel wants the old attachment gone first
       const Interface old = before->second;
       dataplane_.detach(config.name);
@@ -97,7 +100,8 @@ void Interfaces::link_changed(const net::Link& link) {
     if (interface.attached) dataplane_.detach(link.name);
     interface.attached = false;
     interface.error.clear();
-    if (before.ifindex != 0) spdlog::warn("interface {}: gone; its traffic is not balanced until it returns", link.name);
+    if (before.ifindex != 0)
+      spdlog::warn("interface {}: gone; its traffic is not balanced until it returns", link.name);
     return;
   }
   if (!interface.attached || link.ifindex != before.ifindex) {
@@ -135,9 +139,8 @@ bool Interfaces::is_up(const std::string& name) const {
 }
 
 bool Interfaces::carries(unsigned ifindex) const {
-  return std::any_of(interfaces_.begin(), interfaces_.end(), [&](const auto& entry) {
-    return entry.second.attached && entry.second.link.ifindex == ifindex;
-  });
+  return std::any_of(interfaces_.begin(), interfaces_.end(),
+                     [&](const auto& entry) { return entry.second.attached && entry.second.link.ifindex == ifindex; });
 }
 
 std::vector<std::string> Interfaces::warnings() const {
@@ -153,7 +156,8 @@ std::vector<std::string> Interfaces::warnings() const {
   }
   for (const dataplane::PortStatus& port : dataplane_.ports()) {
     if (!port.native) {
-      warnings.push_back(fmt::format("interface {} is in generic mode, which is slow: {}", port.name, port.mode_reason));
+      warnings.push_back(
+          fmt::format("interface {} is in generic mode, which is slow: {}", port.name, port.mode_reason));
     }
   }
   return warnings;

@@ -34,7 +34,7 @@ class JournalLevel : public spdlog::custom_flag_formatter {
 
 bool stderr_is_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat info {};
+  struct stat info{};
   if (stream == nullptr || fstat(STDERR_FILENO, &info) != 0) return false;
   return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
 }
@@ -54,9 +54,12 @@ void setup_logging() {
 
 void log_error(const std::string& context, const std::string& message) {
   std::istringstream lines(message);
-  for (std::string line; std::getline(lines, line);) spdlog::error("{}{}{}", context, context.empty() ? "" : ": ", line);
+  for (std::string line; std::getline(lines, line);)
+    spdlog::error("{}{}{}", context, context.empty() ? "" : ": ", line);
 }
 
-void set_log_level(const std::string& name) { spdlog::set_level(spdlog::level::from_str(name)); }
+void set_log_level(const std::string& name) {
+  spdlog::set_level(spdlog::level::from_str(name));
+}
 
 }  // namespace xlvs::agent

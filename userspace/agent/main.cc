@@ -5,11 +5,11 @@
 #include <regex>
 #include <string>
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "agent/agent.h"
 #include "agent/configuration.h"
@@ -92,7 +92,8 @@ int main(int argc, char** argv) {
   app.add_option("--bpffs", options.bpffs, "Where bpffs is mounted")->capture_default_str();
   auto* check_flag = app.add_flag("--check", check_only, "Validate the configuration, without root, and exit");
   app.add_flag("--reset", reset_only, "Detach, remove pins, VIPs and state, and exit")->excludes(check_flag);
-  app.add_flag("--detach-on-exit", options.detach_on_exit, "Leave nothing behind on SIGTERM; without it traffic goes on");
+  app.add_flag("--detach-on-exit", options.detach_on_exit,
+               "Leave nothing behind on SIGTERM; without it traffic goes on");
   app.add_option("--log-level", options.log_level, "Wins over log_level of the configuration")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.set_version_flag("--version", fmt::format("lvsd {}", XLVS_VERSION));

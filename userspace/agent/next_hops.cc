@@ -71,8 +71,9 @@ std::vector<std::string> NextHops::warnings(const Interfaces& interfaces) const 
   for (const IpAddress& address : followed_) {
     const auto hop = watch_->hop(address);
     if (!hop || hop->local || interfaces.carries(hop->ifindex)) continue;
-    warnings.push_back(fmt::format("backend {} is reached through {}, which is not one of `interfaces`: its traffic is dropped",
-                                   address.to_string(), device(hop->ifindex)));
+    warnings.push_back(
+        fmt::format("backend {} is reached through {}, which is not one of `interfaces`: its traffic is dropped",
+                    address.to_string(), device(hop->ifindex)));
   }
   return warnings;
 }

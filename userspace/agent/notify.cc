@@ -11,7 +11,9 @@
 namespace xlvs::agent {
 namespace {
 
-void tell(const std::string& message) { sd_notify(0, message.c_str()); }
+void tell(const std::string& message) {
+  sd_notify(0, message.c_str());
+}
 
 }  // namespace
 
@@ -34,9 +36,13 @@ void Notifier::reloading() {
   tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1000000 + now.tv_nsec / 1000));
 }
 
-void Notifier::stopping() { tell("STOPPING=1"); }
+void Notifier::stopping() {
+  tell("STOPPING=1");
+}
 
-void Notifier::status(const std::string& text) { tell("STATUS=" + text); }
+void Notifier::status(const std::string& text) {
+  tell("STATUS=" + text);
+}
 
 // From the event loop itself: a loop that hangs is a lvsd that hangs. A third of the time that systemd allows.
 void Notifier::watch() {

@@ -19,7 +19,9 @@ namespace {
 
 constexpr std::uint32_t kMaxWeight = 65535;
 
-double now() { return seconds_since_epoch(std::chrono::system_clock::now()); }
+double now() {
+  return seconds_since_epoch(std::chrono::system_clock::now());
+}
 
 std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> result;
@@ -43,7 +45,8 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   std::vector<std::string> all;
   const auto add = [&](std::vector<std::string> more) { all.insert(all.end(), more.begin(), more.end()); };
   const control::ConfigReport config = agent_.config_report();
-  if (config.stale) all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
+  if (config.stale)
+    all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
   add(agent_.interfaces().warnings());
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
@@ -53,7 +56,8 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   if (const std::string& error = agent_.state_keeper().error(); !error.empty()) {
     all.push_back("runtime overrides would not survive a restart: " + error);
   }
-  if (count_drift != 0) all.push_back(fmt::format("flow counts drifted by {}: please report this as a bug", count_drift));
+  if (count_drift != 0)
+    all.push_back(fmt::format("flow counts drifted by {}: please report this as a bug", count_drift));
   return all;
 }
 
@@ -67,7 +71,7 @@ control::Status AgentOperations::status() const {
     status.interfaces.push_back({port.name, port.ifindex, port.native ? "native" : "generic", port.mode_reason,
                                  port.program_id, agent_.interfaces().is_up(port.name)});
   }
-  for (const IpAddress& vip : agent_.vips().owned()) status.vips.push_back(vip.to_string());
+  for (const IpAddress& vip : agent_.vips().placed().addresses) status.vips.push_back(vip.to_string());
   status.flow_tables = report_flow_tables(stats);
   status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
   status.reasons = report_reasons(stats);
@@ -125,7 +129,8 @@ Result<control::BackendChangeResult> AgentOperations::change_backends(const cont
   const std::set<BackendRef> named(matches->begin(), matches->end());
   for (control::ServiceReport& service : services()) {
     for (control::BackendReport& backend : service.backends) {
-      if (const auto endpoint = Endpoint::parse(backend.address); endpoint && named.contains({service.name, *endpoint})) {
+      if (const auto endpoint = Endpoint::parse(backend.address);
+          endpoint && named.contains({service.name, *endpoint})) {
         result.backends.push_back(std::move(backend));
       }
     }
@@ -152,7 +157,8 @@ Result<control::BackendChangeResult> AgentOperations::set_weight(const control::
 
 std::vector<std::string> AgentOperations::environment_errors(const Config& next) const {
   std::vector<std::string> errors;
-  if (auto result = check_reloadable(agent_.balancer().config(), next); !result) errors.push_back(result.error().message);
+  if (auto result = check_reloadable(agent_.balancer().config(), next); !result)
+    errors.push_back(result.error().message);
   if (auto result = agent_.check_host(next); !result) errors.push_back(result.error().message);
   return errors;
 }
@@ -184,6 +190,8 @@ control::ConfigDiff AgentOperations::diff_config() const {
   return diff;
 }
 
-Result<control::ConfigApplied> AgentOperations::apply_config() { return agent_.reload(); }
+Result<control::ConfigApplied> AgentOperations::apply_config() {
+  return agent_.reload();
+}
 
 }  // namespace xlvs::agent

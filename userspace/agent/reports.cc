@@ -80,8 +80,8 @@ control::ServiceReport report_service(const ServiceConfig& service, const Balanc
   }
   for (const BackendConfig& backend : service.backends) {
     const auto found = by_endpoint.find(backend.endpoint());
-    report.backends.push_back(report_backend(service, backend, balancer, hops,
-                                             found == by_endpoint.end() ? nullptr : found->second));
+    report.backends.push_back(
+        report_backend(service, backend, balancer, hops, found == by_endpoint.end() ? nullptr : found->second));
   }
   return report;
 }
@@ -121,8 +121,13 @@ std::vector<control::FlowTableReport> report_flow_tables(const dataplane::Stats&
 }
 
 control::FlowReport report_flow(const dataplane::Flow& flow) {
-  return {std::string(to_string(flow.protocol)), flow.client.to_string(), flow.destination.to_string(), flow.service,
-          flow.backend.to_string(), flow.state, flow.expires_in.count()};
+  return {std::string(to_string(flow.protocol)),
+          flow.client.to_string(),
+          flow.destination.to_string(),
+          flow.service,
+          flow.backend.to_string(),
+          flow.state,
+          flow.expires_in.count()};
 }
 
 std::vector<std::string> service_warnings(const std::vector<control::ServiceReport>& services) {

@@ -30,7 +30,9 @@ T value_or_throw(Result<T> result) {
   return std::move(*result);
 }
 
-json to_json(const BackendRef& ref) { return {{"service", ref.service}, {"backend", ref.endpoint.to_string()}}; }
+json to_json(const BackendRef& ref) {
+  return {{"service", ref.service}, {"backend", ref.endpoint.to_string()}};
+}
 
 BackendRef ref_from(const json& entry) {
   return {entry.at("service").get<std::string>(),
@@ -88,7 +90,9 @@ State from_json(const json& document) {
   return state;
 }
 
-ErrorKind kind_of(int error) { return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable; }
+ErrorKind kind_of(int error) {
+  return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable;
+}
 
 // The descriptor of a file that must be on the disk before its name is.
 class SyncedFile {
@@ -121,12 +125,18 @@ void sync_directory(const std::filesystem::path& directory) {
   close(fd);
 }
 
-std::string aside(const std::string& path) { return path + ".corrupt"; }
-std::string temporary(const std::string& path) { return path + ".tmp"; }
+std::string aside(const std::string& path) {
+  return path + ".corrupt";
+}
+std::string temporary(const std::string& path) {
+  return path + ".tmp";
+}
 
 }  // namespace
 
-bool operator==(const State& a, const State& b) { return to_json(a) == to_json(b); }
+bool operator==(const State& a, const State& b) {
+  return to_json(a) == to_json(b);
+}
 
 Result<LoadedState> StateFile::load(const std::string& boot_id) const {
   std::ifstream file(path_, std::ios::binary);
@@ -144,8 +154,9 @@ Result<LoadedState> StateFile::load(const std::string& boot_id) const {
     loaded.state = State{};
     std::error_code error;
     std::filesystem::rename(path_, aside(path_), error);
-    loaded.warning = fmt::format("state file {} is not usable ({}); starting without runtime overrides, it is kept as {}",
-                                 path_, problem.what(), error ? path_ : aside(path_));
+    loaded.warning =
+        fmt::format("state file {} is not usable ({}); starting without runtime overrides, it is kept as {}", path_,
+                    problem.what(), error ? path_ : aside(path_));
     return loaded;
   }
   if (loaded.state.boot_id != boot_id) {

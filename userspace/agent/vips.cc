@@ -15,49 +15,60 @@ std::set<IpAddress> wanted_by(const Config& config) {
   return addresses;
 }
 
-void log_difference(const std::set<IpAddress>& before, const std::set<IpAddress>& after, const std::string& interface) {
-  for (const IpAddress& address : after) {
-    if (!before.contains(address)) spdlog::info("VIP {} added to {}", address.to_string(), interface);
+void log_difference(const Vips::Placed& before, const Vips::Placed& after) {
+  const bool moved = before.interface != after.interface;
+  for (const IpAddress& address : after.addresses) {
+    if (moved || !before.addresses.contains(address))
+      spdlog::info("VIP {} added to {}", address.to_string(), after.interface);
   }
-  for (const IpAddress& address : before) {
-    if (!after.contains(address)) spdlog::info("VIP {} removed from {}", address.to_string(), interface);
+  for (const IpAddress& address : before.addresses) {
+    if (moved || !after.addresses.contains(address)) {
+      spdlog::info("VIP {} removed from {}", address.to_string(), before.interface);
+    }
   }
 }
 
 }  // namespace
 
 Result<void> Vips::set(const Config& config) {
-  const std::set<IpAddress> wanted = wanted_by(config);
-  if (interface_ != config.vip_interface && !owned_.empty()) {
-    std::set<IpAddress> moved;
-    if (auto result = host_.set_vips(config.vip_interface, wanted, moved); !result) {
-      (void)host_.set_vips(config.vip_interface, {}, moved);
-      return result;
-    }
-    remove_all();
-    owned_ = std::move(moved);
-    interface_ = config.vip_interface;
-    log_difference({}, owned_, interface_);
-    return {};
-  }
-  interface_ = config.vip_interface;
-  const std::set<IpAddress> before = owned_;
-  if (auto result = host_.set_vips(interface_, wanted, owned_); !result) {
-    (void)host_.set_vips(interface_, before, owned_);
+  const Placed before = placed_;
+  if (auto result = place(config.vip_interface, wanted_by(config)); !result) {
+    (void)place(before.interface, before.addresses);
     return result;
   }
-  log_difference(before, owned_, interface_);
+  log_difference(before, placed_);
   return {};
 }
 
-void Vips::remove_all() {
-  if (owned_.empty()) return;
-  const std::set<IpAddress> before = owned_;
-  if (auto result = host_.set_vips(interface_, {}, owned_); !result) {
-    spdlog::warn("cannot remove VIPs from {}: {}", interface_, result.error().message);
-    owned_.clear();  // with an interface that is gone, its addresses are gone too
+void Vips::restore(const Placed& wanted) {
+  const Placed before = placed_;
+  if (auto result = place(wanted.interface, wanted.addresses); !result) {
+    spdlog::warn("VIPs on {}: {}", wanted.interface, result.error().message);
   }
-  log_difference(before, owned_, interface_);
+  log_difference(before, placed_);
+}
+
+// New addresses first: one that moves between interfaces is always on one of them.
+Result<void> Vips::place(const std::string& interface, const std::set<IpAddress>& wanted) {
+  if (interface == placed_.interface) {
+    if (wanted.empty() && placed_.addresses.empty()) return {};
+    return host_.set_vips(interface, wanted, placed_.addresses);
+  }
+  Placed next{interface, {}};
+  if (!wanted.empty()) {
+    if (auto result = host_.set_vips(interface, wanted, next.addresses); !result) {
+      (void)host_.set_vips(interface, {}, next.addresses);
+      return result;
+    }
+  }
+  if (!placed_.addresses.empty()) {
+    // The old interface may be gone, and its addresses with it.
+    if (auto result = host_.set_vips(placed_.interface, {}, placed_.addresses); !result) {
+      spdlog::warn("{}", result.error().message);
+    }
+  }
+  placed_ = std::move(next);
+  return {};
 }
 
 }  // namespace xlvs::agent

@@ -12,21 +12,28 @@ namespace xlvs::agent {
 
 class Vips {
  public:
-  // `interface` and `owned`: what an earlier lvsd left, of its state file.
-  Vips(Host& host, std::string interface, std::set<IpAddress> owned)
-      : host_(host), interface_(std::move(interface)), owned_(std::move(owned)) {}
+  struct Placed {
+    std::string interface;
+    std::set<IpAddress> addresses;  // that lvsd added, not those that were there already
+  };
 
-  // Puts the VIPs of `config` where it wants them and takes away those that lvsd added before. An error has been undone.
+  // `placed`: what an earlier lvsd left, of its state file.
+  Vips(Host& host, Placed placed) : host_(host), placed_(std::move(placed)) {}
+
+  // Puts the VIPs of `config` where it wants them and takes away those that lvsd added before. An error has been
+  // undone.
   Result<void> set(const Config& config);
-  void remove_all();
+  // Back to what placed() was.
+  void restore(const Placed& before);
+  void remove_all() { restore({placed_.interface, {}}); }
 
-  [[nodiscard]] const std::string& interface() const { return interface_; }
-  [[nodiscard]] const std::set<IpAddress>& owned() const { return owned_; }
+  [[nodiscard]] const Placed& placed() const { return placed_; }
 
  private:
+  Result<void> place(const std::string& interface, const std::set<IpAddress>& wanted);
+
   Host& host_;
-  std::string interface_;  // where `owned_` are
-  std::set<IpAddress> owned_;
+  Placed placed_;
 };
 
 }  // namespace xlvs::agent

@@ -3,123 +3,71 @@
 // break.
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/host.h"
+#include "tests/support/fake_dataplane.h"
 
 namespace xlvs::agent {
 
-// Outlives the FakeDataplane objects, as maps and links outlive lvsd.
 struct FakeMachine {
-  std::vector<net::Link> links = {{"lo", 1, {}, 65536, true}, {"lan0", 2, {{2, 0, 0, 0, 0, 1}}, 1500, true},
+  std::vector<net::Link> links = {{"lo", 1, {}, 65536, true},
+                                  {"lan0", 2, {{2, 0, 0, 0, 0, 1}}, 1500, true},
                                   {"wan0", 3, {{2, 0, 0, 0, 0, 2}}, 1500, true}};
   std::string boot = "boot-1";
-
   bool pinned = false;
-  Desired desired;  // as the maps hold it
-  unsigned applies = 0;
-  std::map<std::string, dataplane::PortRequest> attached;
-  std::map<IpAddress, std::optional<dataplane::NextHop>> hops;
-  std::size_t swept = 0;
+  dataplane::FakeDataplane maps;                    // outlives the lvsd that has it open, as pinned maps and links do
   std::map<std::string, std::set<IpAddress>> vips;  // by interface
   std::set<IpAddress> followed;
   net::Watch::Events events;
-  std::vector<dataplane::Flow> flows;
-  dataplane::FlowFilter last_filter;
 
-  // What shall fail next.
-  std::optional<Error> open_error, apply_error, vip_error, watch_error;
-  std::map<std::string, Error> attach_errors;
+  std::optional<Error> open_error, vip_error, watch_error;  // what shall fail next
 
-  [[nodiscard]] const DesiredBackend* find(const std::string& service, const std::string& endpoint) const {
-    for (const DesiredService& s : desired.services) {
+  [[nodiscard]] Desired desired() const { return maps.applied.empty() ? Desired{} : maps.desired(); }
+  [[nodiscard]] std::set<std::string> attached() const {
+    std::set<std::string> names;
+    for (const auto& [name, request] : maps.requests) names.insert(name);
+    return names;
+  }
+  [[nodiscard]] std::optional<DesiredBackend> find(const std::string& service, const std::string& endpoint) const {
+    for (const DesiredService& s : desired().services) {
       for (const DesiredBackend& b : s.backends) {
-        if (s.name == service && b.endpoint.to_string() == endpoint) return &b;
+        if (s.name == service && b.endpoint.to_string() == endpoint) return b;
       }
     }
-    return nullptr;
+    return std::nullopt;
   }
 };
 
-class FakeDataplane final : public dataplane::Dataplane {
+// One lvsd's hold on the machine's maps.
+class OpenDataplane final : public dataplane::Dataplane {
  public:
-  explicit FakeDataplane(FakeMachine& machine) : machine_(machine) {
-    for (const auto& [name, request] : machine.attached) adopted_.insert(name);
-  }
-
-  Result<dataplane::ApplySummary> apply(const Desired& desired) override {
-    if (machine_.apply_error) return tl::make_unexpected(*machine_.apply_error);
-    machine_.applies++;
-    dataplane::ApplySummary summary;
-    summary.services_changed = machine_.desired == desired ? 0 : 1;
-    machine_.desired = desired;
-    return summary;
-  }
-  Result<dataplane::PortStatus> attach(const dataplane::PortRequest& port) override {
-    if (const auto error = machine_.attach_errors.find(port.name); error != machine_.attach_errors.end()) {
-      return tl::make_unexpected(error->second);
-    }
-    machine_.attached[port.name] = port;
-    return status(port);
-  }
-  void detach(const std::string& name) override { machine_.attached.erase(name); }
-  void update_port(const dataplane::PortRequest& port) override { machine_.attached[port.name] = port; }
-  [[nodiscard]] std::vector<dataplane::PortStatus> ports() const override {
-    std::vector<dataplane::PortStatus> ports;
-    for (const auto& [name, request] : machine_.attached) ports.push_back(status(request));
-    return ports;
-  }
+  explicit OpenDataplane(dataplane::FakeDataplane& maps) : maps_(maps) {}
+  Result<dataplane::ApplySummary> apply(const Desired& desired) override { return maps_.apply(desired); }
+  Result<dataplane::PortStatus> attach(const dataplane::PortRequest& port) override { return maps_.attach(port); }
+  void detach(const std::string& name) override { maps_.detach(name); }
+  void update_port(const dataplane::PortRequest& port) override { maps_.update_port(port); }
+  [[nodiscard]] std::vector<dataplane::PortStatus> ports() const override { return maps_.ports(); }
   void set_next_hop(const IpAddress& address, const std::optional<dataplane::NextHop>& hop) override {
-    machine_.hops[address] = hop;
+    maps_.set_next_hop(address, hop);
   }
-  bool sweep_step(std::size_t buckets) override {
-    machine_.swept += buckets;
-    return false;
-  }
-  [[nodiscard]] std::size_t bucket_count() const override { return 1000; }
-  [[nodiscard]] dataplane::Stats stats() const override {
-    dataplane::Stats stats;
-    for (const DesiredService& service : machine_.desired.services) {
-      dataplane::ServiceStats s{service.name, {7, 70, 7000, 60, 6000}, {}};
-      for (const DesiredBackend& backend : service.backends) {
-        dataplane::BackendStats b{backend.endpoint, {3, 30, 3000, 20, 2000}, 2, 1, {}};
-        if (const auto hop = machine_.hops.find(backend.endpoint.address); hop != machine_.hops.end()) {
-          b.next_hop = hop->second;
-        }
-        s.backends.push_back(b);
-      }
-      stats.services.push_back(s);
-    }
-    stats.reasons = {{"no_backend", "drop", "no backend", 5}};
-    return stats;
-  }
+  bool sweep_step(std::size_t buckets) override { return maps_.sweep_step(buckets); }
+  [[nodiscard]] std::size_t bucket_count() const override { return maps_.bucket_count(); }
+  [[nodiscard]] dataplane::Stats stats() const override { return maps_.stats(); }
   [[nodiscard]] std::vector<dataplane::Flow> flows(const dataplane::FlowFilter& filter, std::size_t limit,
                                                    std::uint64_t* total) const override {
-    machine_.last_filter = filter;
-    if (total != nullptr) *total = machine_.flows.size();
-    const auto end = machine_.flows.begin() + static_cast<std::ptrdiff_t>(std::min(limit, machine_.flows.size()));
-    return {machine_.flows.begin(), end};
+    return maps_.flows(filter, limit, total);
   }
-  [[nodiscard]] std::vector<BackendRef> installed() const override {
-    std::vector<BackendRef> refs;
-    for (const DesiredService& service : machine_.desired.services) {
-      for (const DesiredBackend& backend : service.backends) refs.push_back({service.name, backend.endpoint});
-    }
-    return refs;
-  }
+  [[nodiscard]] std::vector<BackendRef> installed() const override { return maps_.installed(); }
 
  private:
-  [[nodiscard]] dataplane::PortStatus status(const dataplane::PortRequest& port) const {
-    return {port.name, port.ifindex, port.mode != XdpMode::generic, "", 42, adopted_.contains(port.name)};
-  }
-  FakeMachine& machine_;
-  std::set<std::string> adopted_;
+  dataplane::FakeDataplane& maps_;
 };
 
 class FakeWatch final : public net::Watch {
@@ -128,9 +76,9 @@ class FakeWatch final : public net::Watch {
   ~FakeWatch() override { machine_.events = {}; }
   void follow(const std::set<IpAddress>& addresses) override { machine_.followed = addresses; }
   [[nodiscard]] std::optional<net::Hop> hop(const IpAddress& address) const override {
-    const auto found = machine_.hops.find(address);
-    if (found == machine_.hops.end() || !found->second) return std::nullopt;
-    return net::Hop{found->second->local, found->second->mac, found->second->ifindex, address};
+    const auto found = machine_.maps.next_hops.find(address);
+    if (found == machine_.maps.next_hops.end()) return std::nullopt;
+    return net::Hop{found->second.local, found->second.mac, found->second.ifindex, address};
   }
   [[nodiscard]] std::uint64_t overruns() const override { return 0; }
 
@@ -145,12 +93,11 @@ class FakeHost final : public Host {
   Result<std::unique_ptr<dataplane::Dataplane>> open_dataplane(const dataplane::OpenOptions&) override {
     if (machine_.open_error) return tl::make_unexpected(*machine_.open_error);
     machine_.pinned = true;
-    return std::make_unique<FakeDataplane>(machine_);
+    return std::make_unique<OpenDataplane>(machine_.maps);
   }
   Result<void> remove_pins(const dataplane::OpenOptions&) override {
     machine_.pinned = false;
-    machine_.attached.clear();
-    machine_.desired = {};
+    machine_.maps = {};
     return {};
   }
   Result<std::vector<net::Link>> links() override { return machine_.links; }

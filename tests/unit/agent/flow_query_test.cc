@@ -47,12 +47,9 @@ TEST_P(BadFlowQuery, NamesTheParameterAndTheValue) {
 
 INSTANTIATE_TEST_SUITE_P(All, BadFlowQuery,
                          ::testing::Values(Bad{"backend", "10.0.0.300", "'10.0.0.300'"},
-                                           Bad{"client", "10.0.0.1:99999", "'10.0.0.1:99999'"},
-                                           Bad{"client", "", "''"},
-                                           Bad{"state", "OPEN", "ESTABLISHED"},
-                                           Bad{"protocol", "sctp", "'sctp'"},
-                                           Bad{"limit", "-1", "'-1'"},
-                                           Bad{"limit", "10x", "'10x'"},
+                                           Bad{"client", "10.0.0.1:99999", "'10.0.0.1:99999'"}, Bad{"client", "", "''"},
+                                           Bad{"state", "OPEN", "ESTABLISHED"}, Bad{"protocol", "sctp", "'sctp'"},
+                                           Bad{"limit", "-1", "'-1'"}, Bad{"limit", "10x", "'10x'"},
                                            Bad{"limit", "100001", "100000"},
                                            Bad{"colour", "red", "unknown parameter"}));
 

@@ -47,13 +47,15 @@ class AgentTest : public ::testing::Test {
   }
 
   // One service, "web", over the three servers; `check` and the rest as given.
-  [[nodiscard]] std::string config(const std::string& more = "metrics: off\n",
-                                   const std::string& check = "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}",
-                                   int servers = 3) const {
+  [[nodiscard]] std::string config(
+      const std::string& more = "metrics: off\n",
+      const std::string& check = "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}",
+      int servers = 3) const {
     std::string text = "interfaces: [lan0, wan0]\n" + more +
                        "services:\n  - name: web\n    listen: [\"198.51.100.10:80/tcp\"]\n    check: " + check +
                        "\n    backends:\n";
-    for (int i = 0; i < servers; ++i) text += fmt::format("      - {{address: 127.0.0.1, port: {}}}\n", servers_[i].port());
+    for (int i = 0; i < servers; ++i)
+      text += fmt::format("      - {{address: 127.0.0.1, port: {}}}\n", servers_[i].port());
     return text;
   }
   void configure(const std::string& text) const { write_file(options_.config_path, text); }
@@ -64,9 +66,14 @@ class AgentTest : public ::testing::Test {
     if (!result) agent_.reset();
     return result;
   }
-  // As kill -9 and a new process do: no stop(), and the loop's handlers never run again.
-  Result<void> restart() {
+  // As kill -9 does: no stop(), and the loop's handlers never run again.
+  void kill() {
+    loop_.poll();
+    loop_.restart();
     agent_.reset();
+  }
+  Result<void> restart() {
+    kill();
     return start();
   }
   [[nodiscard]] bool wait_for(const std::function<bool()>& condition) {
@@ -79,8 +86,8 @@ class AgentTest : public ::testing::Test {
     return true;
   }
   [[nodiscard]] bool is_up(int server) const {
-    const DesiredBackend* backend = machine_.find("web", servers_[server].endpoint());
-    return backend != nullptr && backend->up;
+    const auto backend = machine_.find("web", servers_[server].endpoint());
+    return backend && backend->up;
   }
   [[nodiscard]] bool wait_until_up() {
     return wait_for([this] { return is_up(0) && is_up(1) && is_up(2); });

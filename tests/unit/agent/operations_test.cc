@@ -17,7 +17,7 @@ class OperationsTest : public AgentTest {
   void SetUp() override {
     ASSERT_TRUE(start());
     ASSERT_TRUE(wait_until_up());
-    machine_.hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{false, {{2, 0, 0, 0, 0, 11}}, 2};
+    machine_.maps.next_hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{false, {{2, 0, 0, 0, 0, 11}}, 2};
   }
   [[nodiscard]] control::BackendChange change(int server, std::optional<std::uint32_t> weight = {}) const {
     return {"web", servers_[server].endpoint(), weight};
@@ -39,9 +39,9 @@ TEST_F(OperationsTest, DrainAndEnable) {
   EXPECT_EQ(weight(0), 0U);
   EXPECT_EQ(weight(1), 1U);
 
-  const unsigned applies = machine_.applies;
+  const std::size_t applies = machine_.maps.applied.size();
   EXPECT_FALSE(operations().drain(change(0))->changed) << "again";
-  EXPECT_EQ(machine_.applies, applies);
+  EXPECT_EQ(machine_.maps.applied.size(), applies);
 
   result = operations().enable(change(0));
   ASSERT_TRUE(result);
@@ -91,10 +91,10 @@ TEST_F(OperationsTest, RefusesWhatItDoesNotKnow) {
 }
 
 TEST_F(OperationsTest, AChangeThatCannotBeAppliedIsNotRemembered) {
-  machine_.apply_error = Error{ErrorKind::unavailable, "out of memory"};
+  machine_.maps.apply_error = Error{ErrorKind::unavailable, "out of memory"};
   EXPECT_FALSE(operations().drain(change(0)));
   EXPECT_FALSE(report(0).drained);
-  machine_.apply_error.reset();
+  machine_.maps.apply_error.reset();
   ASSERT_TRUE(restart());
   EXPECT_FALSE(report(0).drained);
 }
@@ -131,7 +131,7 @@ TEST_F(OperationsTest, OverridesWaitForABackendThatIsNotConfigured) {
 TEST_F(OperationsTest, TheStateWordSaysWhatDecides) {
   EXPECT_EQ(report(0).state, "up");
   EXPECT_EQ(report(0).next_hop, "02:00:00:00:00:0b dev lan0");
-  machine_.hops.clear();
+  machine_.maps.next_hops.clear();
   EXPECT_EQ(report(0).state, "no-route");
   EXPECT_THAT(operations().status().warnings, Contains(HasSubstr("no next hop")));
   servers_[0].close();
@@ -145,7 +145,7 @@ TEST_F(OperationsTest, TheStateWordSaysWhatDecides) {
 }
 
 TEST_F(OperationsTest, ALocalBackendIsCalledLocal) {
-  machine_.hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{true, {}, 1};
+  machine_.maps.next_hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{true, {}, 1};
   EXPECT_EQ(report(0).forward, "local");
   EXPECT_EQ(report(0).next_hop, "local");
   EXPECT_EQ(report(0).state, "up");
@@ -167,7 +167,7 @@ TEST_F(OperationsTest, FlowsArePassedOnAndFiltered) {
   flow.backend = *Endpoint::parse(servers_[0].endpoint());
   flow.state = "ESTABLISHED";
   flow.expires_in = 899s;
-  machine_.flows.assign(5, flow);
+  machine_.maps.flow_table.assign(5, flow);
   const auto list = operations().flows({{"service", "web"}, {"state", "ESTABLISHED"}, {"limit", "2"}});
   ASSERT_TRUE(list);
   EXPECT_EQ(list->total, 5U);
@@ -175,18 +175,23 @@ TEST_F(OperationsTest, FlowsArePassedOnAndFiltered) {
   EXPECT_EQ(list->flows[0].client, "192.0.2.7:40000");
   EXPECT_EQ(list->flows[0].protocol, "tcp");
   EXPECT_EQ(list->flows[0].expires_in, 899);
-  EXPECT_EQ(machine_.last_filter.state, "ESTABLISHED");
+  EXPECT_EQ(operations().flows({{"state", "CLOSE"}})->total, 0U);
   EXPECT_EQ(operations().flows({{"service", "mail"}}).error().kind, ErrorKind::not_found);
   EXPECT_EQ(operations().flows({{"state", "OPEN"}}).error().kind, ErrorKind::invalid);
 }
 
 TEST_F(OperationsTest, StatusCarriesTheNumbers) {
+  const BackendRef first{"web", *Endpoint::parse(servers_[0].endpoint())};
+  machine_.maps.traffic[first] = {3, 30, 3000, 20, 2000};
+  machine_.maps.retired["web"] = {4, 40, 4000, 40, 4000};
+  machine_.maps.connections[first] = {2, 1};
+  machine_.maps.reasons = {{"no_backend", "drop", "no backend", 5}};
   const control::Status status = operations().status();
   EXPECT_EQ(status.version.version, "test");
   EXPECT_EQ(status.version.instance, "default");
   ASSERT_THAT(status.interfaces, SizeIs(2));
   EXPECT_EQ(status.interfaces[0].mode, "native");
-  EXPECT_EQ(status.interfaces[0].program_id, 42U);
+  EXPECT_EQ(status.interfaces[0].program_id, 1U);
   EXPECT_THAT(status.vips, Contains("198.51.100.10"));
   ASSERT_THAT(status.services, SizeIs(1));
   EXPECT_EQ(status.services[0].traffic.in_bytes, 7000U);
@@ -198,26 +203,26 @@ TEST_F(OperationsTest, StatusCarriesTheNumbers) {
 }
 
 TEST_F(OperationsTest, ABackendBehindAnInterfaceWithoutOurProgramIsAWarning) {
-  machine_.hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{false, {{2}}, 1};
+  machine_.maps.next_hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{false, {{2}}, 1};
   EXPECT_THAT(operations().status().warnings, Contains(HasSubstr("reached through lo")));
 }
 
 // All that changes while the loop is busy with something else goes to the data plane at once.
 TEST_F(OperationsTest, ManyHealthChangesAreOneApply) {
-  const unsigned applies = machine_.applies;
+  const std::size_t applies = machine_.maps.applied.size();
   for (TcpServer& server : servers_) server.close();
   std::this_thread::sleep_for(300ms);  // every check is overdue
   ASSERT_TRUE(wait_for([this] { return !is_up(0) && !is_up(1) && !is_up(2); }));
-  EXPECT_EQ(machine_.applies, applies + 1);
+  EXPECT_EQ(machine_.maps.applied.size(), applies + 1);
 }
 
 TEST_F(OperationsTest, AHealthChangeThatCannotBeAppliedIsRetried) {
-  machine_.apply_error = Error{ErrorKind::unavailable, "out of memory"};
+  machine_.maps.apply_error = Error{ErrorKind::unavailable, "out of memory"};
   servers_[0].close();
   ASSERT_TRUE(wait_for([this] { return !agent_->balancer().apply_error().empty(); }));
   EXPECT_THAT(operations().status().warnings, Contains(HasSubstr("out of memory")));
   EXPECT_TRUE(is_up(0));
-  machine_.apply_error.reset();
+  machine_.maps.apply_error.reset();
   EXPECT_TRUE(wait_for([this] { return !is_up(0); }));
   EXPECT_THAT(operations().status().warnings, Each(Not(HasSubstr("out of memory"))));
 }

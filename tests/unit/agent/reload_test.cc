@@ -30,7 +30,7 @@ class FailedReloadTest : public AgentTest, public ::testing::WithParamInterface<
 TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_until_up());
-  const Desired desired = machine_.desired;
+  const Desired desired = machine_.desired();
   const std::string state = read_file(options_.state_path());
   const control::ConfigReport before = operations().status().config;
   configure(GetParam().edit(config()));
@@ -40,11 +40,11 @@ TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, GetParam().kind);
   EXPECT_THAT(result.error().message, HasSubstr(GetParam().message));
-  EXPECT_EQ(machine_.desired, desired);
+  EXPECT_EQ(machine_.desired(), desired);
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(kVip));
-  EXPECT_EQ(machine_.attached.size(), 2U);
-  EXPECT_FALSE(machine_.attached.contains("eth5"));
-  EXPECT_EQ(machine_.attached["lan0"].mode, XdpMode::automatic);
+  EXPECT_EQ(machine_.attached().size(), 2U);
+  EXPECT_FALSE(machine_.attached().contains("eth5"));
+  EXPECT_EQ(machine_.maps.requests.at("lan0").mode, XdpMode::automatic);
   EXPECT_EQ(read_file(options_.state_path()), state);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(report(i).health.state, "up") << i;
 
@@ -56,16 +56,19 @@ TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
   EXPECT_THAT(status.config.stale_reason, HasSubstr(GetParam().message));
   EXPECT_THAT(status.warnings, Contains(HasSubstr(GetParam().message)));
 
-  machine_.attach_errors.clear();
-  machine_.apply_error.reset();
+  machine_.maps.attach_errors.clear();
+  machine_.maps.apply_error.reset();
   configure(config());
   ASSERT_TRUE(operations().apply_config());
   EXPECT_FALSE(operations().status().config.stale);
 }
 
-const auto kAddInterface = [](std::string text) { return replaced(std::move(text), "[lan0, wan0]", "[lan0, eth5, wan0]"); };
+const auto kAddInterface = [](std::string text) {
+  return replaced(std::move(text), "[lan0, wan0]", "[lan0, eth5, wan0]");
+};
 const auto kAddVip = [](std::string text) {
-  return replaced(std::move(text), "[\"198.51.100.10:80/tcp\"]", "[\"198.51.100.10:80/tcp\", \"198.51.100.11:80/tcp\"]");
+  return replaced(std::move(text), "[\"198.51.100.10:80/tcp\"]",
+                  "[\"198.51.100.10:80/tcp\", \"198.51.100.11:80/tcp\"]");
 };
 const auto kNothing = [](FakeMachine&) {};
 const auto kEth5 = [](FakeMachine& m) { m.links.push_back({"eth5", 5, {}, 1500, true}); };
@@ -83,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
         FailedReload{"attach", kAddInterface,
                      [](FakeMachine& m) {
                        kEth5(m);
-                       m.attach_errors["eth5"] = Error{ErrorKind::conflict, "eth5: another XDP program"};
+                       m.maps.attach_errors["eth5"] = Error{ErrorKind::conflict, "eth5: another XDP program"};
                      },
                      ErrorKind::conflict, "another XDP program"},
         FailedReload{"vip", kAddVip,
@@ -92,16 +95,16 @@ INSTANTIATE_TEST_SUITE_P(
         FailedReload{"apply", [](std::string text) { return kAddVip(kAddInterface(std::move(text))); },
                      [](FakeMachine& m) {
                        kEth5(m);
-                       m.apply_error = Error{ErrorKind::unavailable, "out of memory"};
+                       m.maps.apply_error = Error{ErrorKind::unavailable, "out of memory"};
                      },
                      ErrorKind::unavailable, "out of memory"},
         FailedReload{"mode",
                      [](std::string text) {
                        return kAddVip(replaced(std::move(text), "[lan0, wan0]", "[{name: lan0, mode: generic}, wan0]"));
                      },
-                     [](FakeMachine& m) { m.apply_error = Error{ErrorKind::unavailable, "out of memory"}; },
+                     [](FakeMachine& m) { m.maps.apply_error = Error{ErrorKind::unavailable, "out of memory"}; },
                      ErrorKind::unavailable, "out of memory"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 TEST_F(AgentTest, AReloadWithABusyMetricsPortKeepsTheOldOne) {
   TcpServer old;
@@ -130,8 +133,8 @@ TEST_F(AgentTest, AReloadAppliesTheDifference) {
   EXPECT_THAT(applied->changes, Contains(HasSubstr(servers_[2].endpoint())));
   EXPECT_TRUE(is_up(0) && is_up(1));
   EXPECT_FALSE(is_up(2)) << "a new backend waits for its first check";
-  EXPECT_TRUE(machine_.attached.contains("eth5"));
-  EXPECT_FALSE(machine_.attached.contains("lan0"));
+  EXPECT_TRUE(machine_.attached().contains("eth5"));
+  EXPECT_FALSE(machine_.attached().contains("lan0"));
   EXPECT_EQ(machine_.vips["lo"].size(), 2U);
   EXPECT_TRUE(wait_until_up());
 }
@@ -159,7 +162,7 @@ TEST_F(AgentTest, VipsMoveToAnotherInterfaceAndGo) {
 
 TEST_F(AgentTest, DiffAndCheckChangeNothing) {
   ASSERT_TRUE(start());
-  const unsigned applies = machine_.applies;
+  const std::size_t applies = machine_.maps.applied.size();
   configure(kAddVip(config()));
   const auto diff = operations().diff_config();
   EXPECT_TRUE(diff.valid);
@@ -173,7 +176,7 @@ TEST_F(AgentTest, DiffAndCheckChangeNothing) {
   EXPECT_THAT(bad.errors, Contains(HasSubstr("new.yaml:2:1")));
   EXPECT_THAT(bad.errors, Contains(HasSubstr("new.yaml:3:1")));
   EXPECT_TRUE(operations().check_config({"new.yaml", config()}).changes.empty());
-  EXPECT_EQ(machine_.applies, applies);
+  EXPECT_EQ(machine_.maps.applied.size(), applies);
   EXPECT_FALSE(operations().status().config.stale);
 }
 

@@ -13,15 +13,15 @@ const IpAddress kVip = *IpAddress::parse("198.51.100.10");
 
 TEST_F(AgentTest, StartsEverything) {
   ASSERT_TRUE(start());
-  EXPECT_EQ(machine_.attached.size(), 2U);
-  EXPECT_EQ(machine_.attached.at("lan0").mac.to_string(), "02:00:00:00:00:01");
+  EXPECT_EQ(machine_.attached().size(), 2U);
+  EXPECT_EQ(machine_.maps.requests.at("lan0").mac.to_string(), "02:00:00:00:00:01");
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(kVip));
   EXPECT_THAT(machine_.followed, UnorderedElementsAre(*IpAddress::parse("127.0.0.1")));
-  ASSERT_EQ(machine_.desired.services.size(), 1U);
+  ASSERT_EQ(machine_.desired().services.size(), 1U);
   EXPECT_TRUE(std::filesystem::exists(options_.socket_path()));
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(is_up(i)) << "before its first check";
   EXPECT_TRUE(wait_until_up());
-  EXPECT_TRUE(wait_for([this] { return machine_.swept >= 2 * 1000; })) << "two sweeps";
+  EXPECT_TRUE(wait_for([this] { return machine_.maps.sweeps >= 2; })) << "two sweeps";
 }
 
 // Every way in which a start fails, and the kind that main() turns into an exit code.
@@ -40,7 +40,7 @@ TEST_P(FailedStartTest, LeavesNothing) {
   EXPECT_EQ(result.error().kind, GetParam().kind);
   EXPECT_THAT(result.error().message, HasSubstr(GetParam().message));
   EXPECT_FALSE(machine_.pinned);
-  EXPECT_THAT(machine_.attached, IsEmpty());
+  EXPECT_THAT(machine_.attached(), IsEmpty());
   EXPECT_THAT(machine_.vips["lo"], IsEmpty());
   EXPECT_FALSE(std::filesystem::exists(options_.instance_run_dir()));
   EXPECT_FALSE(std::filesystem::exists(options_.state_path()));
@@ -49,15 +49,15 @@ TEST_P(FailedStartTest, LeavesNothing) {
 TEST_P(FailedStartTest, LeavesWhatAnEarlierLvsdLeft) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_until_up());
-  agent_.reset();
-  const Desired before = machine_.desired;
+  kill();
+  const Desired before = machine_.desired();
   GetParam().break_it(machine_);
-  machine_.attached["eth9"] = {"eth9", 9, {}, 1500, XdpMode::automatic};  // not configured any more
+  machine_.maps.preattach({"eth9", 9, {}, 1500, XdpMode::automatic});  // not configured any more
   ASSERT_FALSE(start());
   EXPECT_TRUE(machine_.pinned);
-  EXPECT_EQ(machine_.attached.size(), 3U);
+  EXPECT_EQ(machine_.attached().size(), 3U);
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(kVip));
-  EXPECT_EQ(machine_.desired, before);
+  EXPECT_EQ(machine_.desired(), before);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -69,18 +69,20 @@ INSTANTIATE_TEST_SUITE_P(
                     ErrorKind::unavailable, "no netlink"},
         FailedStart{"interface", [](FakeMachine& m) { m.links.pop_back(); }, ErrorKind::not_found,
                     "no such interface: wan0; this host has lan0, lo"},
-        FailedStart{"foreign",
-                    [](FakeMachine& m) { m.attach_errors["wan0"] = Error{ErrorKind::conflict, "wan0: XDP program id 7"}; },
-                    ErrorKind::conflict, "program id 7"},
-        FailedStart{"apply", [](FakeMachine& m) { m.apply_error = Error{ErrorKind::invalid, "too many backends"}; },
+        FailedStart{
+            "foreign",
+            [](FakeMachine& m) { m.maps.attach_errors["wan0"] = Error{ErrorKind::conflict, "wan0: XDP program id 7"}; },
+            ErrorKind::conflict, "program id 7"},
+        FailedStart{"apply",
+                    [](FakeMachine& m) { m.maps.apply_error = Error{ErrorKind::invalid, "too many backends"}; },
                     ErrorKind::invalid, "too many"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 TEST_F(AgentTest, AFailingVipIsUndone) {
   machine_.vip_error = Error{ErrorKind::permission, "VIP"};
   ASSERT_FALSE(start());
   EXPECT_THAT(machine_.vips["lo"], IsEmpty());
-  EXPECT_THAT(machine_.attached, IsEmpty());
+  EXPECT_THAT(machine_.attached(), IsEmpty());
   EXPECT_FALSE(machine_.pinned);
 }
 
@@ -109,7 +111,7 @@ TEST_F(AgentTest, ASecondOneIsRefused) {
   const auto result = second.start();
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, ErrorKind::conflict);
-  EXPECT_EQ(machine_.attached.size(), 2U);
+  EXPECT_EQ(machine_.attached().size(), 2U);
   EXPECT_TRUE(std::filesystem::exists(options_.socket_path()));
 }
 
@@ -118,9 +120,9 @@ TEST_F(AgentTest, ARestartGoesOnWithTheHealthItFinds) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_for([this] { return is_up(0) && is_up(1) && report(2).state == "down"; }));
   const double since = report(0).health.since;
-  const unsigned applies = machine_.applies;
+  const std::size_t applies = machine_.maps.applied.size();
   ASSERT_TRUE(restart());
-  EXPECT_EQ(machine_.applies, applies + 1);
+  EXPECT_EQ(machine_.maps.applied.size(), applies + 1);
   EXPECT_TRUE(is_up(0) && is_up(1)) << "without waiting for a check";
   EXPECT_FALSE(is_up(2));
   EXPECT_NEAR(report(0).health.since, since, 0.002);
@@ -131,7 +133,7 @@ TEST_F(AgentTest, AfterABootHealthIsLearnedAnewButOverridesHold) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_until_up());
   ASSERT_TRUE(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt}));
-  agent_.reset();
+  kill();
   machine_ = FakeMachine{};
   machine_.boot = "boot-2";
   ASSERT_TRUE(start());
@@ -144,7 +146,7 @@ TEST_F(AgentTest, AfterABootHealthIsLearnedAnewButOverridesHold) {
 TEST_F(AgentTest, WithoutItsStateFileARestartTrustsWhatIsInstalled) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_until_up());
-  agent_.reset();
+  kill();
   write_file(options_.state_path(), "{\"format\": 1");
   ASSERT_TRUE(start());
   EXPECT_TRUE(is_up(0) && is_up(1) && is_up(2));
@@ -157,18 +159,18 @@ TEST_F(AgentTest, ARestartDetachesAnInterfaceThatLeftTheConfiguration) {
   text.replace(text.find("lan0, wan0"), 10, "wan0");
   configure(text);
   ASSERT_TRUE(restart());
-  EXPECT_EQ(machine_.attached.size(), 1U);
-  EXPECT_TRUE(machine_.attached.contains("wan0"));
+  EXPECT_EQ(machine_.attached().size(), 1U);
+  EXPECT_TRUE(machine_.attached().contains("wan0"));
 }
 
 TEST_F(AgentTest, AStopLeavesTrafficGoing) {
   ASSERT_TRUE(start());
   ASSERT_TRUE(wait_until_up());
-  const Desired before = machine_.desired;
+  const Desired before = machine_.desired();
   agent_->stop();
-  agent_.reset();
-  EXPECT_EQ(machine_.desired, before);
-  EXPECT_EQ(machine_.attached.size(), 2U);
+  kill();
+  EXPECT_EQ(machine_.desired(), before);
+  EXPECT_EQ(machine_.attached().size(), 2U);
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(kVip));
   EXPECT_FALSE(std::filesystem::exists(options_.instance_run_dir()));
 }
@@ -180,9 +182,9 @@ TEST_F(AgentTest, DetachOnExitLeavesOnlyOverrides) {
   ASSERT_TRUE(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt}));
   machine_.vips["lo"].insert(*IpAddress::parse("192.0.2.1"));  // somebody else's
   agent_->stop();
-  agent_.reset();
+  kill();
   EXPECT_FALSE(machine_.pinned);
-  EXPECT_THAT(machine_.attached, IsEmpty());
+  EXPECT_THAT(machine_.attached(), IsEmpty());
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(*IpAddress::parse("192.0.2.1")));
   ASSERT_TRUE(start());
   EXPECT_EQ(report(0).state, "unchecked") << "nothing was installed that its health could go on for";

@@ -15,15 +15,17 @@ namespace {
 using health::HealthState;
 using ::testing::HasSubstr;
 
-BackendRef ref(const std::string& service, const std::string& endpoint) { return {service, *Endpoint::parse(endpoint)}; }
+BackendRef ref(const std::string& service, const std::string& endpoint) {
+  return {service, *Endpoint::parse(endpoint)};
+}
 
 State example() {
   State state;
   state.boot_id = "boot-1";
   state.overrides[ref("web", "10.0.0.11:8080")] = {true, std::nullopt};
   state.overrides[ref("dns", "[2001:db8::11]:53")] = {false, 0};
-  state.health[ref("web", "10.0.0.11:8080")] = {HealthState::up,
-                                                std::chrono::system_clock::time_point(std::chrono::milliseconds(1234567))};
+  state.health[ref("web", "10.0.0.11:8080")] = {
+      HealthState::up, std::chrono::system_clock::time_point(std::chrono::milliseconds(1234567))};
   state.health[ref("web", "10.0.0.12:8080")] = {HealthState::down, {}};
   state.vip_interface = "lo";
   state.vips = {*IpAddress::parse("198.51.100.10"), *IpAddress::parse("2001:db8::10")};
@@ -86,12 +88,10 @@ TEST_F(StateFileTest, EveryTruncationIsSetAsideAndNeverHalfBelieved) {
 TEST_F(StateFileTest, ValuesThatMakeNoSenseAreCorruption) {
   ASSERT_TRUE(file_.save(example()));
   const std::string good = read_file(file_.path());
-  const std::pair<std::string, std::string> edits[] = {{"\"format\": 1", "\"format\": 2"},
-                                                       {"10.0.0.11:8080", "10.0.0.11"},
-                                                       {"\"up\"", "\"sideways\""},
-                                                       {"\"drained\": true", "\"drained\": \"yes\""},
-                                                       {"198.51.100.10", "198.51.100.1000"},
-                                                       {"\"health\"", "\"wealth\""}};
+  const std::pair<std::string, std::string> edits[] = {
+      {"\"format\": 1", "\"format\": 2"},   {"10.0.0.11:8080", "10.0.0.11"},
+      {"\"up\"", "\"sideways\""},           {"\"drained\": true", "\"drained\": \"yes\""},
+      {"198.51.100.10", "198.51.100.1000"}, {"\"health\"", "\"wealth\""}};
   for (const auto& [from, to] : edits) {
     std::string bad = good;
     ASSERT_NE(bad.find(from), std::string::npos) << from;
