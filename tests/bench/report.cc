@@ -45,6 +45,7 @@ struct Aim {
   std::optional<double> nanoseconds;
   std::optional<double> ratio;
 };
+constexpr std::uint32_t kAimSlots = 1U << 21U;
 constexpr Aim kAims[] = {{1, 35, {}}, {1U << 16U, {}, 2.0}, {1U << 20U, {}, 2.2}};
 
 std::string aims_text(const std::vector<Row>& rows) {
@@ -106,7 +107,7 @@ std::string as_table(const std::vector<Row>& rows, const Conditions& conditions)
     }
     text += "\n";
   }
-  return text + aims_text(rows);
+  return conditions.options.slots == kAimSlots ? text + aims_text(rows) : text;
 }
 
 std::string as_json(const std::vector<Row>& rows, const Conditions& conditions) {
