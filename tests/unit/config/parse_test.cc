@@ -49,8 +49,7 @@ limits: {flows_ipv4: 3000, flows_ipv6: 4096, services: 10, listeners: 20, backen
   EXPECT_EQ(config, expected);
 }
 
-TEST(Parse, EveryServiceKey) {
-  const Config config = load(R"(
+constexpr const char* kEveryServiceKey = R"(
 interfaces: [wan0]
 services:
   - name: web
@@ -78,8 +77,10 @@ services:
     backends:
       - {address: 10.0.0.11}
       - {address: 10.0.0.12, port: 8080, weight: 65535, forward: nat}
-)")
-                            .config;
+)";
+
+TEST(Parse, EveryServiceKey) {
+  const Config config = load(kEveryServiceKey).config;
   ServiceConfig web;
   web.name = "web";
   web.listeners = {*Listener::parse("198.51.100.10:80/tcp"), *Listener::parse("198.51.100.11:80/udp")};
