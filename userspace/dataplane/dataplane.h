@@ -106,11 +106,11 @@ struct Flow {
 };
 
 struct FlowFilter {  // all that are set must match
-  std::optional<std::string> service;
-  std::optional<Endpoint> backend;  // port 0: any
-  std::optional<Endpoint> client;   // port 0: any
-  std::optional<std::string> state;
-  std::optional<Protocol> protocol;
+  std::optional<std::string> service{};
+  std::optional<Endpoint> backend{};  // port 0: any
+  std::optional<Endpoint> client{};   // port 0: any
+  std::optional<std::string> state{};
+  std::optional<Protocol> protocol{};
 };
 
 // ---- the interface -------------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-bool nobody(std::uint32_t) { return false; }
+bool nobody(std::uint32_t) {
+  return false;
+}
 
 TEST(IdPool, GivesOutTheLowestFreeIdAndNeverZero) {
   IdPool pool(3);

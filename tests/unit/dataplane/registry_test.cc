@@ -12,8 +12,12 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-Endpoint endpoint(const char* text) { return Endpoint::parse(text).value(); }
-Listener listener(const char* text) { return Listener::parse(text).value(); }
+Endpoint endpoint(const char* text) {
+  return Endpoint::parse(text).value();
+}
+Listener listener(const char* text) {
+  return Listener::parse(text).value();
+}
 
 DesiredBackend backend(const char* text, ForwardMethod forward = ForwardMethod::nat) {
   DesiredBackend out;
@@ -142,9 +146,8 @@ TEST_F(RegistryTest, AListenerThatMovesKeepsItsId) {
 }
 
 TEST_F(RegistryTest, RealsAreTheNatBackendsByProtocol) {
-  DesiredService mixed =
-      service("dns", {listener("198.51.100.10:53/udp"), listener("198.51.100.10:53/tcp")},
-              {backend("10.0.0.11:53"), backend("10.0.0.12:53", ForwardMethod::dr)});
+  DesiredService mixed = service("dns", {listener("198.51.100.10:53/udp"), listener("198.51.100.10:53/tcp")},
+                                 {backend("10.0.0.11:53"), backend("10.0.0.12:53", ForwardMethod::dr)});
   apply({{mixed}, {}, 0});
   const Reals reals = registry.reals();
   ASSERT_THAT(reals, SizeIs(2)) << "one backend by nat, two protocols";
