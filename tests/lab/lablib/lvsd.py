@@ -156,8 +156,8 @@ def service(name, listen, servers, forward="nat", port=8080, scheduler="rr", che
 
 def configuration(lab, *services, **more):
     # Small tables: lvsd sweeps them quickly and a lab machine has other uses for its memory.
-    return {"interfaces": lab.interfaces, "limits": {"flows_ipv4": 262144, "flows_ipv6": 65536},
-            "services": list(services), **more}
+    return {"interfaces": lab.interfaces, "services": list(services),
+            "limits": {"flows_ipv4": 262144, "flows_ipv6": 65536}, **more}
 
 
 def listen(address, port=80, protocol="tcp"):
