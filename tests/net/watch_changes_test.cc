@@ -39,6 +39,7 @@ TEST_F(WatchChangesTest, FollowsAnAnnouncedMacChange) {
 TEST_F(WatchChangesTest, FindsASilentlyMovedMac) {
   hurry();
   follow_peer();
+  run_for(4s);  // by now the entry would be stale for good, if nobody used it
   set_peer_mac(kOtherMac);
   expect_hop("10.1.0.2", kOtherMac);
 }
@@ -46,6 +47,7 @@ TEST_F(WatchChangesTest, FindsASilentlyMovedMac) {
 TEST_F(WatchChangesTest, FindsASilentlyMovedMacIpv6) {
   hurry();
   follow_peer("2001:db8:1::2");
+  run_for(4s);
   set_peer_mac(kOtherMac);
   expect_hop("2001:db8:1::2", kOtherMac);
 }
@@ -151,6 +153,26 @@ TEST_F(WatchChangesTest, ForgetsWhatIsNotFollowedAnyMore) {
   EXPECT_EQ(reports_.size(), 1U);
   watch_->follow({ip("10.1.0.2"), ip("2001:db8:1::2")});
   expect_hop("10.1.0.2", "02:00:00:00:00:55");
+}
+
+TEST_F(WatchChangesTest, LeavesNeighboursAloneThatItDoesNotNeedAnyMore) {
+  on_peer("ip address add 10.1.0.3/16 dev eth0 && ip address add 10.1.0.4/16 dev eth0");
+  here("ip route add 192.0.2.0/24 via 10.1.0.2");
+  open_watch();
+  watch_->follow({ip("192.0.2.7"), ip("10.1.0.4")});
+  expect_hop("192.0.2.7", kPeerMac, "10.1.0.2");
+  expect_hop("10.1.0.4", kPeerMac);
+  here("ip route replace 192.0.2.0/24 via 10.1.0.3");
+  expect_hop("192.0.2.7", kPeerMac, "10.1.0.3");
+  watch_->follow({ip("192.0.2.7")});
+  here("ip neigh flush dev wan0");
+  run_for(2500ms);
+  const auto known = [](const std::string& address) {
+    return std::system(("ip neigh show " + address + " dev wan0 | grep -q lladdr").c_str()) == 0;
+  };
+  EXPECT_TRUE(known("10.1.0.3"));
+  EXPECT_FALSE(known("10.1.0.2"));
+  EXPECT_FALSE(known("10.1.0.4"));
 }
 
 TEST_F(WatchChangesTest, AnEventHandlerMayChangeWhatIsFollowed) {

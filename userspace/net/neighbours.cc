@@ -70,11 +70,11 @@ void Neighbours::update(const NeighbourKey& key, Entry& entry, const NeighbourIn
     entry.mac = info.mac;
     entry.failure.clear();
   } else if ((info.state & NUD_FAILED) != 0) {
+    changed = entry.mac || entry.failure.empty();
     // A failure from before anyone asked for this neighbour is no news.
     const bool ours = entry.mac || entry.last_use != Clock::time_point{};
-    changed = ours && (entry.mac || entry.failure.empty());
-    entry.mac.reset();
     if (ours) entry.failure = fmt::format("does not answer {}", key.address.is_v4() ? "ARP" : "neighbour discovery");
+    entry.mac.reset();
   }
   if (wants_use(info.state)) {
     schedule(key, entry, next_use(entry));
