@@ -189,7 +189,7 @@ TEST_P(ReplyVip, SharedServersDoNotMixWithOtherBackendsOfTheSameClientPort) {
   other.address = n.server2;
   add_pool(x, n.vip, 80, IPPROTO_TCP, {spec});
   add_pool(x, n.vip2, 80, IPPROTO_TCP, {other});
-  add_pool(x, n.vip2, 81, IPPROTO_TCP, {spec});  // makes spec's real a shared one
+  add_pool(x, n.vip2, 81, IPPROTO_TCP, {spec, other});  // both are shared now, and differ in the address' last bits
   const Segment to_one{.src = n.client, .dst = n.vip};
   const Segment to_two{.src = n.client, .dst = n.vip2};
   x.run(frame(to_one));

@@ -96,6 +96,7 @@ class XdpHarness {
 
   // ---- mapped memory, shared with the program
   lvs_control& control();
+  [[nodiscard]] const lvs_control& control() const;
   lvs_backend& backend(std::uint32_t id) { return backends_[id]; }
   lvs_service& service(std::uint32_t id) { return services_[id]; }
   lvs_load& load(std::uint32_t id) { return loads_[id]; }
