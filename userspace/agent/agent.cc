@@ -141,9 +141,7 @@ AdoptedHealths Agent::adopt_health(const LoadedState& state, const Config& confi
 
 Result<std::unique_ptr<control::Server>> Agent::serve_metrics(const Config& config) {
   if (!config.metrics) return std::unique_ptr<control::Server>();
-  auto server = control::serve_tcp(loop_, *config.metrics, operations_);
-  if (!server) return tl::make_unexpected(server.error().in("metrics"));
-  return server;
+  return control::serve_tcp(loop_, *config.metrics, operations_);
 }
 
 void Agent::start_tickers() {

@@ -36,6 +36,12 @@ class TcpServer {
   std::uint16_t port_;
 };
 
+// ASSERT_TRUE(ok(...)) shows what went wrong.
+template <typename T>
+::testing::AssertionResult ok(const Result<T>& result) {
+  return result ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << result.error().message;
+}
+
 class AgentTest : public ::testing::Test {
  protected:
   AgentTest() {
@@ -48,7 +54,7 @@ class AgentTest : public ::testing::Test {
 
   // One service, "web", over the three servers; `check` and the rest as given.
   [[nodiscard]] std::string config(
-      const std::string& more = "metrics: off\n",
+      const std::string& more = "metrics: {listen: off}\n",
       const std::string& check = "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}",
       int servers = 3) const {
     std::string text = "interfaces: [lan0, wan0]\n" + more +
@@ -94,7 +100,8 @@ class AgentTest : public ::testing::Test {
   }
   control::Operations& operations() { return agent_->operations(); }
   [[nodiscard]] control::BackendReport report(int server) {
-    for (const control::BackendReport& backend : operations().services().at(0).backends) {
+    const std::vector<control::ServiceReport> services = operations().services();
+    for (const control::BackendReport& backend : services.at(0).backends) {
       if (backend.address == servers_[server].endpoint()) return backend;
     }
     ADD_FAILURE() << "no report of " << servers_[server].endpoint();

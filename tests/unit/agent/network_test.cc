@@ -15,7 +15,7 @@ const MacAddress kMac{{2, 0, 0, 0, 0, 11}};
 
 class NetworkTest : public AgentTest {
  protected:
-  void SetUp() override { ASSERT_TRUE(start()); }
+  void SetUp() override { ASSERT_TRUE(ok(start())); }
 };
 
 TEST_F(NetworkTest, NextHopsFollowTheWatch) {

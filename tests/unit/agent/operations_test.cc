@@ -15,7 +15,7 @@ using ::testing::SizeIs;
 class OperationsTest : public AgentTest {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(start());
+    ASSERT_TRUE(ok(start()));
     ASSERT_TRUE(wait_until_up());
     machine_.maps.next_hops[*IpAddress::parse("127.0.0.1")] = dataplane::NextHop{false, {{2, 0, 0, 0, 0, 11}}, 2};
   }
@@ -29,7 +29,7 @@ class OperationsTest : public AgentTest {
 
 TEST_F(OperationsTest, DrainAndEnable) {
   auto result = operations().drain(change(0));
-  ASSERT_TRUE(result);
+  ASSERT_TRUE(ok(result));
   EXPECT_TRUE(result->changed);
   ASSERT_THAT(result->backends, SizeIs(1));
   EXPECT_TRUE(result->backends[0].drained);
@@ -44,21 +44,21 @@ TEST_F(OperationsTest, DrainAndEnable) {
   EXPECT_EQ(machine_.maps.applied.size(), applies);
 
   result = operations().enable(change(0));
-  ASSERT_TRUE(result);
+  ASSERT_TRUE(ok(result));
   EXPECT_TRUE(result->changed);
   EXPECT_EQ(result->backends[0].state, "up");
   EXPECT_EQ(weight(0), 1U);
 }
 
 TEST_F(OperationsTest, WeightsAreKeptUnderADrain) {
-  ASSERT_TRUE(operations().set_weight(change(0, 7)));
+  ASSERT_TRUE(ok(operations().set_weight(change(0, 7))));
   EXPECT_EQ(weight(0), 7U);
-  ASSERT_TRUE(operations().drain(change(0)));
+  ASSERT_TRUE(ok(operations().drain(change(0))));
   EXPECT_EQ(weight(0), 0U);
   EXPECT_EQ(report(0).weight_override, 7U);
-  ASSERT_TRUE(operations().enable(change(0)));
+  ASSERT_TRUE(ok(operations().enable(change(0))));
   EXPECT_EQ(weight(0), 7U);
-  ASSERT_TRUE(operations().set_weight(change(0)));
+  ASSERT_TRUE(ok(operations().set_weight(change(0))));
   EXPECT_EQ(weight(0), 1U);
   EXPECT_EQ(report(0).weight_override, std::nullopt);
   EXPECT_TRUE(agent_->balancer().overrides().empty());
@@ -66,7 +66,7 @@ TEST_F(OperationsTest, WeightsAreKeptUnderADrain) {
 
 TEST_F(OperationsTest, AnAddressNamesEveryPortAndEveryService) {
   const auto result = operations().drain({std::nullopt, "127.0.0.1", std::nullopt});
-  ASSERT_TRUE(result);
+  ASSERT_TRUE(ok(result));
   EXPECT_THAT(result->backends, SizeIs(3));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(weight(i), 0U);
   EXPECT_THAT(operations().status().warnings, Contains(HasSubstr("no backend takes new connections")));
@@ -95,34 +95,34 @@ TEST_F(OperationsTest, AChangeThatCannotBeAppliedIsNotRemembered) {
   EXPECT_FALSE(operations().drain(change(0)));
   EXPECT_FALSE(report(0).drained);
   machine_.maps.apply_error.reset();
-  ASSERT_TRUE(restart());
+  ASSERT_TRUE(ok(restart()));
   EXPECT_FALSE(report(0).drained);
 }
 
 TEST_F(OperationsTest, OverridesSurviveKillAndReload) {
-  ASSERT_TRUE(operations().drain(change(0)));
-  ASSERT_TRUE(operations().set_weight(change(1, 9)));
-  ASSERT_TRUE(restart());
+  ASSERT_TRUE(ok(operations().drain(change(0))));
+  ASSERT_TRUE(ok(operations().set_weight(change(1, 9))));
+  ASSERT_TRUE(ok(restart()));
   EXPECT_EQ(weight(0), 0U);
   EXPECT_EQ(weight(1), 9U);
-  ASSERT_TRUE(operations().apply_config());
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_EQ(weight(0), 0U);
 }
 
 TEST_F(OperationsTest, OverridesWaitForABackendThatIsNotConfigured) {
-  ASSERT_TRUE(operations().drain(change(2)));
+  ASSERT_TRUE(ok(operations().drain(change(2))));
   const std::string three = read_file(options_.config_path);
-  configure(config("metrics: off\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
-  ASSERT_TRUE(operations().apply_config());
-  ASSERT_TRUE(restart());
+  configure(config("metrics: {listen: off}\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
+  ASSERT_TRUE(ok(operations().apply_config()));
+  ASSERT_TRUE(ok(restart()));
   configure(three);
-  ASSERT_TRUE(operations().apply_config());
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_TRUE(report(2).drained);
 
-  configure(config("metrics: off\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
-  ASSERT_TRUE(operations().apply_config());
+  configure(config("metrics: {listen: off}\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
+  ASSERT_TRUE(ok(operations().apply_config()));
   const auto cleared = operations().enable(change(2));
-  ASSERT_TRUE(cleared);
+  ASSERT_TRUE(ok(cleared));
   EXPECT_TRUE(cleared->changed);
   EXPECT_THAT(cleared->backends, IsEmpty());
   EXPECT_TRUE(agent_->balancer().overrides().empty());
@@ -139,7 +139,7 @@ TEST_F(OperationsTest, TheStateWordSaysWhatDecides) {
   EXPECT_EQ(report(0).state, "down");
   EXPECT_EQ(report(0).health.reason, "refused");
   EXPECT_GT(report(0).health.checks_failed, 0U);
-  ASSERT_TRUE(operations().drain(change(0)));
+  ASSERT_TRUE(ok(operations().drain(change(0))));
   EXPECT_EQ(report(0).state, "drained");
   EXPECT_EQ(report(0).health.state, "down");
 }
@@ -152,8 +152,8 @@ TEST_F(OperationsTest, ALocalBackendIsCalledLocal) {
 }
 
 TEST_F(OperationsTest, WithoutChecksABackendIsUp) {
-  configure(config("metrics: off\n", "{type: none}"));
-  ASSERT_TRUE(operations().apply_config());
+  configure(config("metrics: {listen: off}\n", "{type: none}"));
+  ASSERT_TRUE(ok(operations().apply_config()));
   servers_[0].close();
   EXPECT_TRUE(is_up(0));
   EXPECT_EQ(report(0).state, "up");
@@ -169,7 +169,7 @@ TEST_F(OperationsTest, FlowsArePassedOnAndFiltered) {
   flow.expires_in = 899s;
   machine_.maps.flow_table.assign(5, flow);
   const auto list = operations().flows({{"service", "web"}, {"state", "ESTABLISHED"}, {"limit", "2"}});
-  ASSERT_TRUE(list);
+  ASSERT_TRUE(ok(list));
   EXPECT_EQ(list->total, 5U);
   ASSERT_THAT(list->flows, SizeIs(2));
   EXPECT_EQ(list->flows[0].client, "192.0.2.7:40000");

@@ -25,10 +25,13 @@ struct FailedReload {
   ErrorKind kind;
   std::string message;
 };
+void PrintTo(const FailedReload& test, std::ostream* out) {
+  *out << test.name;
+}
 class FailedReloadTest : public AgentTest, public ::testing::WithParamInterface<FailedReload> {};
 
 TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
   const Desired desired = machine_.desired();
   const std::string state = read_file(options_.state_path());
@@ -59,7 +62,7 @@ TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
   machine_.maps.attach_errors.clear();
   machine_.maps.apply_error.reset();
   configure(config());
-  ASSERT_TRUE(operations().apply_config());
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_FALSE(operations().status().config.stale);
 }
 
@@ -110,7 +113,7 @@ TEST_F(AgentTest, AReloadWithABusyMetricsPortKeepsTheOldOne) {
   TcpServer old;
   old.close();
   configure(config(fmt::format("metrics: {{listen: \"{}\"}}\n", old.endpoint())));
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   configure(config(fmt::format("metrics: {{listen: \"{}\"}}\n", servers_[0].endpoint())));
   const auto result = operations().apply_config();
   ASSERT_FALSE(result);
@@ -122,13 +125,13 @@ TEST_F(AgentTest, AReloadWithABusyMetricsPortKeepsTheOldOne) {
 }
 
 TEST_F(AgentTest, AReloadAppliesTheDifference) {
-  configure(config("metrics: off\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
-  ASSERT_TRUE(start());
+  configure(config("metrics: {listen: off}\n", "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 2));
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_for([this] { return is_up(0) && is_up(1); }));
   machine_.links.push_back({"eth5", 5, {}, 1500, true});
   configure(kAddVip(replaced(config(), "[lan0, wan0]", "[eth5, wan0]")));
   const auto applied = operations().apply_config();
-  ASSERT_TRUE(applied);
+  ASSERT_TRUE(ok(applied));
   EXPECT_EQ(applied->generation, 2U);
   EXPECT_THAT(applied->changes, Contains(HasSubstr(servers_[2].endpoint())));
   EXPECT_TRUE(is_up(0) && is_up(1));
@@ -140,28 +143,28 @@ TEST_F(AgentTest, AReloadAppliesTheDifference) {
 }
 
 TEST_F(AgentTest, AnotherWayToCheckDoesNotTakeABackendDown) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
-  configure(config("metrics: off\n", "{type: tcp, interval: 200ms, timeout: 100ms, rise: 3, fall: 2}"));
-  ASSERT_TRUE(operations().apply_config());
+  configure(config("metrics: {listen: off}\n", "{type: tcp, interval: 200ms, timeout: 100ms, rise: 3, fall: 2}"));
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_TRUE(is_up(0) && is_up(1) && is_up(2));
   EXPECT_EQ(report(0).state, report(1).state);
 }
 
 TEST_F(AgentTest, VipsMoveToAnotherInterfaceAndGo) {
-  ASSERT_TRUE(start());
-  configure(config("metrics: off\nvip_interface: lan0\n"));
-  ASSERT_TRUE(operations().apply_config());
+  ASSERT_TRUE(ok(start()));
+  configure(config("metrics: {listen: off}\nvip_interface: lan0\n"));
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_THAT(machine_.vips["lo"], IsEmpty());
   EXPECT_THAT(machine_.vips["lan0"], UnorderedElementsAre(kVip));
-  ASSERT_TRUE(restart());
-  configure(config("metrics: off\nvip_interface: lan0\nmanage_vips: false\n"));
-  ASSERT_TRUE(operations().apply_config());
+  ASSERT_TRUE(ok(restart()));
+  configure(config("metrics: {listen: off}\nvip_interface: lan0\nmanage_vips: false\n"));
+  ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_THAT(machine_.vips["lan0"], IsEmpty());
 }
 
 TEST_F(AgentTest, DiffAndCheckChangeNothing) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   const std::size_t applies = machine_.maps.applied.size();
   configure(kAddVip(config()));
   const auto diff = operations().diff_config();

@@ -12,7 +12,7 @@ using ::testing::UnorderedElementsAre;
 const IpAddress kVip = *IpAddress::parse("198.51.100.10");
 
 TEST_F(AgentTest, StartsEverything) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   EXPECT_EQ(machine_.attached().size(), 2U);
   EXPECT_EQ(machine_.maps.requests.at("lan0").mac.to_string(), "02:00:00:00:00:01");
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(kVip));
@@ -31,6 +31,9 @@ struct FailedStart {
   ErrorKind kind;
   std::string message;
 };
+void PrintTo(const FailedStart& test, std::ostream* out) {
+  *out << test.name;
+}
 class FailedStartTest : public AgentTest, public ::testing::WithParamInterface<FailedStart> {};
 
 TEST_P(FailedStartTest, LeavesNothing) {
@@ -47,7 +50,7 @@ TEST_P(FailedStartTest, LeavesNothing) {
 }
 
 TEST_P(FailedStartTest, LeavesWhatAnEarlierLvsdLeft) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
   kill();
   const Desired before = machine_.desired();
@@ -106,7 +109,7 @@ TEST_F(AgentTest, AMetricsPortInUseIsAConflict) {
 }
 
 TEST_F(AgentTest, ASecondOneIsRefused) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   Agent second(loop_, options_, host_);
   const auto result = second.start();
   ASSERT_FALSE(result);
@@ -117,11 +120,11 @@ TEST_F(AgentTest, ASecondOneIsRefused) {
 
 TEST_F(AgentTest, ARestartGoesOnWithTheHealthItFinds) {
   servers_[2].close();
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_for([this] { return is_up(0) && is_up(1) && report(2).state == "down"; }));
   const double since = report(0).health.since;
   const std::size_t applies = machine_.maps.applied.size();
-  ASSERT_TRUE(restart());
+  ASSERT_TRUE(ok(restart()));
   EXPECT_EQ(machine_.maps.applied.size(), applies + 1);
   EXPECT_TRUE(is_up(0) && is_up(1)) << "without waiting for a check";
   EXPECT_FALSE(is_up(2));
@@ -130,13 +133,13 @@ TEST_F(AgentTest, ARestartGoesOnWithTheHealthItFinds) {
 }
 
 TEST_F(AgentTest, AfterABootHealthIsLearnedAnewButOverridesHold) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
-  ASSERT_TRUE(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt}));
+  ASSERT_TRUE(ok(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt})));
   kill();
   machine_ = FakeMachine{};
   machine_.boot = "boot-2";
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   EXPECT_FALSE(is_up(0));
   EXPECT_EQ(report(0).state, "unchecked");
   EXPECT_EQ(report(1).state, "drained");
@@ -144,27 +147,27 @@ TEST_F(AgentTest, AfterABootHealthIsLearnedAnewButOverridesHold) {
 }
 
 TEST_F(AgentTest, WithoutItsStateFileARestartTrustsWhatIsInstalled) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
   kill();
   write_file(options_.state_path(), "{\"format\": 1");
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   EXPECT_TRUE(is_up(0) && is_up(1) && is_up(2));
   EXPECT_TRUE(std::filesystem::exists(options_.state_path() + ".corrupt"));
 }
 
 TEST_F(AgentTest, ARestartDetachesAnInterfaceThatLeftTheConfiguration) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   std::string text = config();
   text.replace(text.find("lan0, wan0"), 10, "wan0");
   configure(text);
-  ASSERT_TRUE(restart());
+  ASSERT_TRUE(ok(restart()));
   EXPECT_EQ(machine_.attached().size(), 1U);
   EXPECT_TRUE(machine_.attached().contains("wan0"));
 }
 
 TEST_F(AgentTest, AStopLeavesTrafficGoing) {
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
   const Desired before = machine_.desired();
   agent_->stop();
@@ -177,16 +180,16 @@ TEST_F(AgentTest, AStopLeavesTrafficGoing) {
 
 TEST_F(AgentTest, DetachOnExitLeavesOnlyOverrides) {
   options_.detach_on_exit = true;
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_until_up());
-  ASSERT_TRUE(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt}));
+  ASSERT_TRUE(ok(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt})));
   machine_.vips["lo"].insert(*IpAddress::parse("192.0.2.1"));  // somebody else's
   agent_->stop();
   kill();
   EXPECT_FALSE(machine_.pinned);
   EXPECT_THAT(machine_.attached(), IsEmpty());
   EXPECT_THAT(machine_.vips["lo"], UnorderedElementsAre(*IpAddress::parse("192.0.2.1")));
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(ok(start()));
   EXPECT_EQ(report(0).state, "unchecked") << "nothing was installed that its health could go on for";
   EXPECT_EQ(report(1).state, "drained");
 }

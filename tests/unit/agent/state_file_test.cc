@@ -126,7 +126,7 @@ TEST_F(StateFileTest, AReaderSeesTheOldOrTheNewFileNeverAMixture) {
   ASSERT_TRUE(file_.save(small));
   std::atomic<bool> stop = false;
   std::thread writer([&] {
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(file_.save(i % 2 == 0 ? large : small));
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(file_.save(i % 2 == 0 ? large : small));
     stop = true;
   });
   unsigned reads = 0;
