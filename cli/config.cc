@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/ranges.h>
+
 #include "cli/command.h"
 #include "cli/text.h"
 
@@ -13,7 +15,8 @@ std::string lines(const std::vector<std::string>& texts, std::string_view indent
 
 // Errors one per line, in the form that editors jump to.
 int invalid(const Context& context, std::string_view what, const std::vector<std::string>& errors) {
-  context.complain(fmt::format("{} is not valid, {}:\n{}", what, plural(errors.size(), "error"), lines(errors, "")));
+  context.complain(
+      fmt::format("{} is not valid, {}:\n{}", what, plural(errors.size(), "error"), fmt::join(errors, "\n")));
   return kConfigInvalid;
 }
 

@@ -61,6 +61,7 @@ void emit(YAML::Emitter& out, const Json& json) {
 
 std::string to_yaml(const Json& json) {
   YAML::Emitter out;
+  out.SetNullFormat(YAML::LowerNull);
   out << YAML::BeginDoc;
   emit(out, json);
   return std::string(out.c_str()) + "\n";
