@@ -165,6 +165,8 @@ def test_a_lost_state_file_stops_nothing(one_arm, start, damage):
     assert everybody_answers(lab)
     if damage == "truncated":
         assert state.with_suffix(".json.corrupt").exists() and "is not usable" in lvsd.log_tail()
+    lvsd.reset()
+    lab.router.ip(f"addr del {VIP4[0]}/32 dev lo")  # nobody knows any more that lvsd had added it
 
 
 def test_two_instances_side_by_side(one_arm, start):
@@ -185,7 +187,7 @@ def test_two_instances_side_by_side(one_arm, start):
             wait_for("the second lvsd", second._answers, timeout=20)
             assert [s["name"] for s in second.status()["services"]] == ["other"]
             assert [s["name"] for s in first.status()["services"]] == ["web"]
-            assert first.ctl("version")["instance"] != second.ctl("version")["instance"]
+            assert [x.status()["version"]["instance"] for x in (first, second)] == [lab.instance, name]
             assert everybody_answers(lab)
         finally:
             process.terminate()
