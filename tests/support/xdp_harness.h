@@ -119,7 +119,8 @@ class XdpHarness {
   // Writes a flow as the program would have and counts it in its backend's load.
   void put(const Slot& slot, const std::string& client, std::uint16_t client_port, std::uint16_t destination_port,
            std::uint64_t word);
-  static std::uint32_t now();                              // ticks
+  // Ticks. The program reads a coarser clock, which may still be a tick behind: ages in tests leave one to spare.
+  static std::uint32_t now();
   static void age(const Slot& slot, std::uint32_t ticks);  // its last packet becomes this old
 
   // Loads and overflow_used against a recount of the table: "" when exact, else what differs.
