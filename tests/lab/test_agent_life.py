@@ -101,7 +101,7 @@ def test_what_systemd_is_told(one_arm):
         env = {**SANITIZERS, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "600000"}
         lvsd.process = lab.router.start(*lvsd.arguments(), log=lvsd.log, env=env)
         try:
-            assert "1 services" in heard("READY=1")
+            assert "1 service, " in heard("READY=1")
             assert lvsd.try_ctl("version").returncode == 0, "READY=1 before lvsd answers"
             for _ in range(3):
                 heard("WATCHDOG=1")

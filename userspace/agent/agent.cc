@@ -111,7 +111,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
   undo.push([this, before = vips_->placed()] { vips_->restore(before); });
   if (auto result = vips_->set(config); !result) return result;
-  auto applied = balancer_->load(config, adopt_health(*state, config));
+  auto applied = balancer_->load(config, adopt_health(*state));
   if (!applied) return tl::make_unexpected(applied.error());
   next_hops_->follow(config);
   interfaces_->keep_only(config.interfaces);
@@ -121,7 +121,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 // Health goes on where the earlier lvsd left it, but only for backends that the maps hold: then clients use them now.
 // Without a usable state file everything installed counts as up: a check that fails takes a dead backend out within
 // seconds, while starting all of them down would stop the service.
-AdoptedHealths Agent::adopt_health(const LoadedState& state, const Config& config) {
+AdoptedHealths Agent::adopt_health(const LoadedState& state) {
   AdoptedHealths adopted;
   for (const BackendRef& ref : dataplane_->installed()) {
     if (const auto known = state.state.health.find(ref); known != state.state.health.end()) {
@@ -133,8 +133,7 @@ AdoptedHealths Agent::adopt_health(const LoadedState& state, const Config& confi
   if (!adopted.empty()) {
     const auto up = std::count_if(adopted.begin(), adopted.end(),
                                   [](const auto& entry) { return entry.second.state == health::HealthState::up; });
-    spdlog::info("adopted {} backends of an earlier lvsd, {} of them up, {} services configured", adopted.size(), up,
-                 config.services.size());
+    spdlog::info("adopted {} of an earlier lvsd, {} of them up", counted(adopted.size(), "backend"), up);
   }
   return adopted;
 }
@@ -165,8 +164,8 @@ Result<control::ConfigApplied> Agent::reload() {
   notifier_.reloading();
   auto applied = try_reload();
   if (applied) {
-    spdlog::info("configuration {} loaded, generation {}: {} changes", options_.config_path, applied->generation,
-                 applied->changes.size());
+    spdlog::info("configuration {} loaded, generation {}: {}", options_.config_path, applied->generation,
+                 counted(applied->changes.size(), "change"));
     for (const std::string& change : applied->changes) spdlog::info("configuration: {}", change);
   } else {
     config_report_.stale = true;
@@ -248,8 +247,8 @@ std::string Agent::summary() const {
       if (service.check.type == "none" || (health != nullptr && health->state == health::HealthState::up)) up++;
     }
   }
-  return fmt::format("{} services, {} of {} backends up{}", balancer_->config().services.size(), up, total,
-                     config_report_.stale ? ", configuration on disk rejected" : "");
+  return fmt::format("{}, {} of {} up{}", counted(balancer_->config().services.size(), "service"), up,
+                     counted(total, "backend"), config_report_.stale ? ", configuration on disk rejected" : "");
 }
 
 }  // namespace xlvs::agent

@@ -61,7 +61,7 @@ class Agent {
   Result<void> start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo);
   Result<control::ConfigApplied> try_reload();
   Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
-  AdoptedHealths adopt_health(const LoadedState& state, const Config& config);
+  AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();
   void accept(const config::Loaded& loaded);
   [[nodiscard]] State snapshot() const;

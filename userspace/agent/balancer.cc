@@ -7,6 +7,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "agent/logging.h"
+
 namespace xlvs::agent {
 namespace {
 
@@ -20,17 +22,12 @@ bool takes_new_flows(const DesiredService& service) {
                      [](const DesiredBackend& backend) { return backend.up && backend.weight > 0; });
 }
 
-std::string times(unsigned count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 void log_change(const BackendRef& backend, const health::Health& health) {
   if (!health.last) return;  // adopted, or never checked: nobody found anything out
   if (health.state == HealthState::up) {
-    spdlog::info("{} up: {} ({})", describe(backend), health.last->detail,
-                 health.passes == 1 ? "1 pass" : fmt::format("{} passes", health.passes));
+    spdlog::info("{} up: {} ({})", describe(backend), health.last->detail, counted(health.passes, "pass"));
   } else {
-    spdlog::warn("{} down: {} ({})", describe(backend), health.last->detail, times(health.failures, "failure"));
+    spdlog::warn("{} down: {} ({})", describe(backend), health.last->detail, counted(health.failures, "failure"));
   }
 }
 

@@ -58,6 +58,11 @@ void log_error(const std::string& context, const std::string& message) {
     spdlog::error("{}{}{}", context, context.empty() ? "" : ": ", line);
 }
 
+std::string counted(std::size_t number, const std::string& noun) {
+  const char* plural = noun.back() == 's' ? "es" : "s";
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : plural);
+}
+
 void set_log_level(const std::string& name) {
   spdlog::set_level(spdlog::level::from_str(name));
 }

@@ -31,7 +31,8 @@ int check(const Options& options) {
   }
   std::size_t backends = 0;
   for (const ServiceConfig& service : loaded->config.services) backends += service.backends.size();
-  fmt::print("{}: valid, {} services, {} backends\n", options.config_path, loaded->config.services.size(), backends);
+  fmt::print("{}: valid, {}, {}\n", options.config_path, agent::counted(loaded->config.services.size(), "service"),
+             agent::counted(backends, "backend"));
   return agent::kExitOk;
 }
 

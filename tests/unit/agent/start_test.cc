@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting, failing to start, starting again over what an earlier lvsd left, stopping.
+#include "agent/reset.h"
 #include "tests/unit/agent/harness.h"
 
 namespace xlvs::agent {
@@ -192,6 +193,26 @@ TEST_F(AgentTest, DetachOnExitLeavesOnlyOverrides) {
   ASSERT_TRUE(ok(start()));
   EXPECT_EQ(report(0).state, "unchecked") << "nothing was installed that its health could go on for";
   EXPECT_EQ(report(1).state, "drained");
+}
+
+TEST_F(AgentTest, AResetLeavesNothing) {
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_until_up());
+  ASSERT_TRUE(ok(operations().drain({std::nullopt, servers_[1].endpoint(), std::nullopt})));
+  const auto while_it_runs = reset_instance(options_, host_);
+  ASSERT_FALSE(while_it_runs);
+  EXPECT_EQ(while_it_runs.error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(machine_.pinned);
+  kill();
+  write_file(options_.socket_path(), "");  // as kill -9 leaves it
+  ASSERT_TRUE(ok(reset_instance(options_, host_)));
+  EXPECT_FALSE(machine_.pinned);
+  EXPECT_THAT(machine_.vips["lo"], IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(options_.instance_run_dir()));
+  EXPECT_FALSE(std::filesystem::exists(options_.instance_state_dir()));
+  ASSERT_TRUE(ok(reset_instance(options_, host_))) << "again";
+  ASSERT_TRUE(ok(start()));
+  EXPECT_FALSE(report(1).drained);
 }
 
 }  // namespace
