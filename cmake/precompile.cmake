@@ -1,0 +1,23 @@
+# xlvs_precompile(TARGET [asio] [json] [gtest]): the headers of libraries that cost most of a build, parsed once a target.
+# What a source uses it still includes by itself.
+function(xlvs_precompile target)
+  set(headers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string> <string_view> <vector>
+              <fmt/format.h> <tl/expected.hpp>)
+  if(asio IN_LIST ARGN)
+    list(APPEND headers <boost/asio.hpp>)
+  endif()
+  if(beast IN_LIST ARGN)
+    list(APPEND headers <boost/asio.hpp> <boost/beast.hpp>)
+  endif()
+  if(json IN_LIST ARGN)
+    list(APPEND headers <nlohmann/json.hpp>)
+  endif()
+  if(spdlog IN_LIST ARGN)
+    list(APPEND headers <spdlog/spdlog.h>)
+  endif()
+  if(gtest IN_LIST ARGN)
+    list(APPEND headers <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+  target_precompile_headers(${target} PRIVATE ${headers})
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+endfunction()
