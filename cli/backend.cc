@@ -68,7 +68,7 @@ using Describe = std::string (*)(const BackendReport&);
 int change(const Context& context, const std::string& verb, const BackendChange& change, Describe describe) {
   auto answer = context.client.post("/v1/backends/" + verb, change);
   if (!answer && answer.error().answered && answer.error().kind == ErrorKind::not_found) {
-    const auto known = backend_addresses(context.client, change.service.value_or(""));
+    const auto known = backend_addresses(context.client, change.service.value_or(""), change.address);
     answer.error().message += known.empty() ? did_you_mean(change.service.value_or(""), service_names(context.client))
                                             : did_you_mean(change.address, known);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/lookup.h"
 
+#include <algorithm>
 #include <set>
 
 namespace xlvs::cli {
@@ -12,6 +13,16 @@ std::vector<control::ServiceReport> services(const control::Client& client) {
   return control::decode<std::vector<control::ServiceReport>>(*answer).value_or(std::vector<control::ServiceReport>());
 }
 
+// "10.0.0.1:80" and "[2001:db8::1]:80" have one, "10.0.0.1" and "2001:db8::1" have none.
+bool has_port(std::string_view address) {
+  return address.starts_with("[") || std::count(address.begin(), address.end(), ':') == 1;
+}
+
+std::string without_port(const std::string& endpoint) {
+  const std::string address = endpoint.substr(0, endpoint.rfind(':'));
+  return address.starts_with("[") ? address.substr(1, address.size() - 2) : address;
+}
+
 }  // namespace
 
 std::vector<std::string> service_names(const control::Client& client) {
@@ -20,11 +31,15 @@ std::vector<std::string> service_names(const control::Client& client) {
   return names;
 }
 
-std::vector<std::string> backend_addresses(const control::Client& client, const std::string& service) {
+std::vector<std::string> backend_addresses(const control::Client& client, const std::string& service,
+                                           std::string_view like) {
+  const bool port = has_port(like);
   std::set<std::string> addresses;
   for (const auto& candidate : services(client)) {
     if (!service.empty() && candidate.name != service) continue;
-    for (const auto& backend : candidate.backends) addresses.insert(backend.address);
+    for (const auto& backend : candidate.backends) {
+      addresses.insert(port ? backend.address : without_port(backend.address));
+    }
   }
   return {addresses.begin(), addresses.end()};
 }

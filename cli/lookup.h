@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/client.h"
@@ -10,7 +11,8 @@
 namespace xlvs::cli {
 
 [[nodiscard]] std::vector<std::string> service_names(const control::Client& client);
-// Each address once, of one service or (empty) of all.
-[[nodiscard]] std::vector<std::string> backend_addresses(const control::Client& client, const std::string& service);
+// Each once, of one service or (empty) of all, as `like` is written: "10.0.0.11:8080", or "10.0.0.11" without a port.
+[[nodiscard]] std::vector<std::string> backend_addresses(const control::Client& client, const std::string& service,
+                                                         std::string_view like);
 
 }  // namespace xlvs::cli

@@ -96,6 +96,12 @@ TEST_F(CliTest, AnUnknownBackendIsExit5WithCloseOnes) {
             "10.0.0.13:8080?\n");
 }
 
+TEST_F(CliTest, CloseOnesAreWrittenAsTheUnknownOne) {
+  EXPECT_THAT(run({"backend", "drain", "10.0.0.19"}).err, HasSubstr("; did you mean 10.0.0.11, 10.0.0.12, 10.0.0.13?"));
+  EXPECT_THAT(run({"backend", "drain", "2001:db8:1::12"}).err, HasSubstr("; did you mean 2001:db8:1::11?"));
+  EXPECT_THAT(run({"backend", "drain", "[2001:db8:1::12]:53"}).err, HasSubstr("did you mean [2001:db8:1::11]:53?"));
+}
+
 TEST_F(CliTest, AnUnknownServiceIsExit5WithCloseOnes) {
   const auto outcome = run({"service", "show", "wbe"});
   EXPECT_EQ(outcome.code, kNotFound);

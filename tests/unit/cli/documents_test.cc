@@ -14,8 +14,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string read(const std::string& name) {
-  const std::string here = __FILE__;
-  std::ifstream file(here.substr(0, here.rfind("/tests/")) + "/docs/" + name);
+  std::ifstream file(XLVS_DOCS + name);
   EXPECT_TRUE(file) << name;
   std::stringstream text;
   text << file.rdbuf();

@@ -89,9 +89,8 @@ std::set<std::string> names_in(const std::string& text, const std::regex& patter
 }
 
 TEST(Metrics, AreThoseOfTheDocument) {
-  const auto path = std::string(__FILE__).substr(0, std::string(__FILE__).rfind("/tests/")) + "/docs/metrics.md";
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path;
+  std::ifstream file(XLVS_DOCS "metrics.md");
+  ASSERT_TRUE(file) << XLVS_DOCS;
   std::stringstream document;
   document << file.rdbuf();
   const auto documented = names_in(document.str(), std::regex(R"(\| `((?:lvs|process)_\w+))"));

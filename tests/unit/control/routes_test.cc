@@ -142,9 +142,8 @@ TEST_F(Routes, ThePageBringsItsPolicy) {
 }
 
 TEST_F(Routes, AreAllInTheDocument) {
-  const auto path = std::string(__FILE__).substr(0, std::string(__FILE__).rfind("/tests/")) + "/docs/api.md";
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path;
+  std::ifstream file(XLVS_DOCS "api.md");
+  ASSERT_TRUE(file) << XLVS_DOCS;
   std::stringstream text;
   text << file.rdbuf();
   for (const Route& route : routes()) {
