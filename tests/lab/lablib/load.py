@@ -2,6 +2,7 @@
 """What clients do: curl, dig, wrk, and a plain socket where a test must hold a connection in its hand."""
 
 import ctypes
+import hashlib
 import json
 import os
 import socket
@@ -63,26 +64,52 @@ def connect(host, address, port=80, source=None, timeout=5.0):
     return sock
 
 
-def fetch(sock, path="/whoami", close=False):
-    """One HTTP/1.1 request over an open connection, which stays open unless `close`. Returns the body."""
+def request(sock, path="/whoami", close=False):
+    """Sends one HTTP/1.1 request and reads the answer's header; the rest of the answer: (first bytes, missing)."""
     ending = "Connection: close\r\n" if close else ""
     sock.sendall(f"GET {path} HTTP/1.1\r\nHost: lab\r\n{ending}\r\n".encode())
     data = b""
     while b"\r\n\r\n" not in data:
-        part = sock.recv(65536)
-        if not part:
-            raise LabError(f"connection closed after {len(data)} bytes of the answer's header")
-        data += part
+        data += receive(sock, f"the answer's header after {len(data)} bytes")
     head, body = data.split(b"\r\n\r\n", 1)
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    while len(body) < length:
-        part = sock.recv(65536)
-        if not part:
-            raise LabError(f"connection closed after {len(body)} of {length} bytes")
-        body += part
     if b" 200 " not in head.split(b"\r\n")[0]:
         raise LabError(f"{path}: {head.splitlines()[0].decode()}")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return body, length - len(body)
+
+
+def receive(sock, where):
+    part = sock.recv(65536)
+    if not part:
+        raise LabError(f"connection closed in {where}")
+    return part
+
+
+def fetch(sock, path="/whoami", close=False):
+    """The body of one request over an open connection, which stays open unless `close`."""
+    body, missing = request(sock, path, close)
+    while missing > 0:
+        part = receive(sock, f"the answer, {missing} bytes before its end")
+        body, missing = body + part, missing - len(part)
     return body.decode()
+
+
+class Download:
+    """A transfer that has begun and waits, the server's buffers full, until finish() takes the rest."""
+
+    def __init__(self, host, address, path="/big"):
+        self.sock = connect(host, address, timeout=30.0)
+        first, self.missing = request(self.sock, path, close=True)
+        self.hash = hashlib.sha256(first)
+
+    def finish(self):
+        """The SHA-256 of all that came."""
+        while self.missing > 0:
+            part = receive(self.sock, f"a download, {self.missing} bytes before its end")
+            self.hash.update(part)
+            self.missing -= len(part)
+        self.sock.close()
+        return self.hash.hexdigest()
 
 
 def ask(host, address, port=80, source=None):
@@ -115,10 +142,7 @@ class Echo:
         sock.sendall(data)
         got = b""
         while len(got) < len(data):
-            part = sock.recv(65536)
-            if not part:
-                raise LabError("the echo connection was closed")
-            got += part
+            got += receive(sock, "an echo")
         if got != data:
             raise LabError(f"echo: sent {data!r}, got {got!r}")
 
