@@ -94,6 +94,7 @@ class Registry {
 
   // ---- changing. A plan holds until the next change. add() before anything is written, remove() after all is.
   [[nodiscard]] Result<Plan> plan(const Desired& desired, const LimitConfig& limits) const;
+  Result<Plan> plan(Desired&& desired, const LimitConfig& limits) const = delete;  // a plan borrows
   void add(const Plan& plan);
   // `sweep`: the first that will look at the whole flow table.
   void remove(const Plan& plan, std::uint64_t sweep);

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <deque>
+
 namespace xlvs::dataplane {
 namespace {
 
@@ -41,13 +43,18 @@ DesiredService web() {
 class RegistryTest : public ::testing::Test {
  protected:
   // What XdpDataplane::apply does, without the maps.
-  Plan apply(const Desired& desired, std::uint64_t sweep = 1) {
-    auto plan = registry.plan(desired, limits);
+  Plan apply(Desired desired, std::uint64_t sweep = 1) {
+    auto plan = plan_of(std::move(desired));
     EXPECT_TRUE(plan.has_value()) << plan.error().message;
     if (!plan) return {};
     registry.add(*plan);
     registry.remove(*plan, sweep);
     return *std::move(plan);
+  }
+  // The plan borrows from what it was made of: kept as long as the test.
+  Result<Plan> plan_of(Desired desired) {
+    described.push_back(std::move(desired));
+    return registry.plan(described.back(), limits);
   }
   std::uint32_t id_of(const char* name, const char* where) {
     for (const auto& [id, installed] : registry.backends())
@@ -55,6 +62,7 @@ class RegistryTest : public ::testing::Test {
     return 0;
   }
 
+  std::deque<Desired> described;
   LimitConfig limits;
   Registry registry{20, 20, 20};
 };
@@ -64,7 +72,7 @@ TEST_F(RegistryTest, PlansNothingForWhatIsInstalled) {
   const Plan first = apply(desired);
   ASSERT_THAT(first.services, SizeIs(1));
   EXPECT_TRUE(first.services[0].added);
-  const auto second = registry.plan(desired, limits);
+  const auto second = plan_of(desired);
   ASSERT_TRUE(second);
   EXPECT_TRUE(second->empty());
 }
@@ -73,7 +81,7 @@ TEST_F(RegistryTest, PlansOnlyTheServiceThatDiffers) {
   DesiredService other = service("dns", {listener("198.51.100.10:53/udp")}, {backend("10.0.0.13:53")});
   apply({{web(), other}, {}, 0});
   other.backends[0].weight = 5;
-  const auto plan = registry.plan({{web(), other}, {}, 0}, limits);
+  const auto plan = plan_of({{web(), other}, {}, 0});
   ASSERT_TRUE(plan);
   ASSERT_THAT(plan->services, SizeIs(1));
   EXPECT_EQ(plan->services[0].desired->name, "dns");
@@ -83,7 +91,7 @@ TEST_F(RegistryTest, PlansOnlyTheServiceThatDiffers) {
 
 TEST_F(RegistryTest, PlansEverythingAgainWhenTheHashSeedChanges) {
   apply({{web()}, {}, 0});
-  const auto plan = registry.plan({{web()}, {}, 7}, limits);
+  const auto plan = plan_of({{web()}, {}, 7});
   ASSERT_TRUE(plan);
   EXPECT_THAT(plan->services, SizeIs(1));
 }
@@ -168,17 +176,17 @@ TEST_F(RegistryTest, ARealThatSeveralServicesUseIsShared) {
 
 TEST_F(RegistryTest, RefusesWhatExceedsALimitAndNamesIt) {
   limits.backends = 1;
-  auto plan = registry.plan({{web()}, {}, 0}, limits);
+  auto plan = plan_of({{web()}, {}, 0});
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("limits.backends"));
   limits = {};
   limits.services = 0;
-  plan = registry.plan({{web()}, {}, 0}, limits);
+  plan = plan_of({{web()}, {}, 0});
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("limits.services"));
   limits = {};
   limits.listeners = 0;
-  plan = registry.plan({{web()}, {}, 0}, limits);
+  plan = plan_of({{web()}, {}, 0});
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("limits.listeners"));
   EXPECT_TRUE(registry.services().empty());
@@ -189,7 +197,7 @@ TEST_F(RegistryTest, RefusesWhenAllFreeIdsRest) {
   apply({{web()}, {}, 0});
   DesiredService changed = web();
   changed.backends = {backend("10.0.0.21:80")};
-  const auto plan = registry.plan({{changed}, {}, 0}, limits);
+  const auto plan = plan_of({{changed}, {}, 0});
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().kind, ErrorKind::unavailable);
   EXPECT_NE(id_of("web", "10.0.0.11:80"), 0U) << "nothing has changed";
@@ -200,25 +208,25 @@ TEST_F(RegistryTest, RefusesMoreCandidatesThanLeastConnectionCanCompare) {
   big.backends.clear();
   for (unsigned i = 0; i <= 4096; ++i)
     big.backends.push_back(backend(fmt::format("10.1.{}.{}:80", i / 256, i % 256).c_str()));
-  auto plan = registry.plan({{big}, {}, 0}, limits);
+  auto plan = plan_of({{big}, {}, 0});
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("4096"));
   big.scheduler = Scheduler::rr;
   registry = Registry(4, 4, 5000);
-  EXPECT_TRUE(registry.plan({{big}, {}, 0}, limits));
+  EXPECT_TRUE(plan_of({{big}, {}, 0}));
 }
 
 TEST_F(RegistryTest, RefusesDuplicatesAndMixedFamilies) {
-  EXPECT_FALSE(registry.plan({{web(), web()}, {}, 0}, limits));
+  EXPECT_FALSE(plan_of({{web(), web()}, {}, 0}));
   DesiredService other = web();
   other.name = "other";
-  EXPECT_FALSE(registry.plan({{web(), other}, {}, 0}, limits)) << "the same listener";
+  EXPECT_FALSE(plan_of({{web(), other}, {}, 0})) << "the same listener";
   DesiredService twice = web();
   twice.backends.push_back(twice.backends.front());
-  EXPECT_FALSE(registry.plan({{twice}, {}, 0}, limits));
+  EXPECT_FALSE(plan_of({{twice}, {}, 0}));
   DesiredService mixed = web();
   mixed.backends.push_back(backend("[2001:db8::1]:80"));
-  EXPECT_FALSE(registry.plan({{mixed}, {}, 0}, limits));
+  EXPECT_FALSE(plan_of({{mixed}, {}, 0}));
 }
 
 }  // namespace
