@@ -235,18 +235,18 @@ struct lvs_port {
 };
 
 struct lvs_control {
-	__u8 object_hash[32];	/* SHA-256 of the BPF object that was loaded last; lvsd only */
-	__u64 hash_seed[2];	/* secret, of the flow table; kept as long as the table */
-	__u64 schedule_seed;	/* of sh, dh, mh: the same on every router of a site, so that they choose alike */
-	__u32 bucket_mask4;	/* number of buckets - 1; a power of two less one */
+	__u8 object_hash[32]; /* SHA-256 of the BPF object that was loaded last; lvsd only */
+	__u64 hash_seed[2];   /* secret, of the flow table; kept as long as the table */
+	__u64 schedule_seed;  /* of sh, dh, mh: the same on every router of a site, so that they choose alike */
+	__u32 bucket_mask4;   /* number of buckets - 1; a power of two less one */
 	__u32 bucket_mask6;
 	__u32 overflow_mask4;
 	__u32 overflow_mask6;
-	__u32 overflow_used4;	/* flows living in overflow4; 0 spares the lookup */
+	__u32 overflow_used4; /* flows living in overflow4; 0 spares the lookup */
 	__u32 overflow_used6;
 	__u16 timeout[LVS_STATE_MAX]; /* ticks, by enum lvs_state */
 	struct lvs_port port[LVS_MAX_PORTS];
-	__u8 port_of_ifindex[256]; /* ifindex & 255 -> port number; check port[].ifindex */
+	__u8 port_of_ifindex[256];	 /* ifindex & 255 -> port number; check port[].ifindex */
 	__u64 gateway[LVS_MAX_GATEWAYS]; /* next hops (LVS_HOP_*) towards clients; XDP learns, lvsd frees */
 };
 
@@ -276,7 +276,7 @@ enum lvs_reason {
 #define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,
 	LVS_REASONS(LVS_REASON_ENUM)
 #undef LVS_REASON_ENUM
-		LVS_REASON_MAX
+	    LVS_REASON_MAX
 };
 
 #ifdef __cplusplus

@@ -5,11 +5,11 @@
  * Rules that keep it right on many CPUs:
  * - A slot belongs to whoever changed its state word by compare-and-swap. Each change that moves a counter (created,
  *   ended, active <-> inactive) moves it once, because exactly one CAS made it. User space follows the same rule.
- * - FREE or a victim -> CLAIMED -> key written -> final word. A reader takes the word before and after the key and trusts
- *   the key only if listener and backend did not change in between and the slot was not CLAIMED.
- * - Inserting one flow is serialised by a lock chosen by the flow's hash, and the inserter looks at every place where the
- *   flow may live before it takes one. So two CPUs never create the same flow twice, however slots are freed meanwhile.
- *   Inserts of different flows compete for a slot by CAS alone. Only new flows pay for the lock.
+ * - FREE or a victim -> CLAIMED -> key written -> final word. A reader takes the word before and after the key and
+ * trusts the key only if listener and backend did not change in between and the slot was not CLAIMED.
+ * - Inserting one flow is serialised by a lock chosen by the flow's hash, and the inserter looks at every place where
+ * the flow may live before it takes one. So two CPUs never create the same flow twice, however slots are freed
+ * meanwhile. Inserts of different flows compete for a slot by CAS alone. Only new flows pay for the lock.
  *
  * On CPUs with weak ordering the load of the key may move before that of the word; BPF has no load-acquire before Linux
  * 6.15. An established flow's slot never changes hands, so what could go wrong there is a missed half-open flow.
@@ -123,8 +123,8 @@ static __always_inline volatile __u64 *slot_word(volatile __u64 *slot, const int
 
 /*
  * What a search compares. A request knows its listener and all of the key. A reply knows its backend, but not the port
- * that the client used; its protocol is told by the state. `shared`: several backend records have the reply's source, so
- * the record that the flow names is compared with it instead.
+ * that the client used; its protocol is told by the state. `shared`: several backend records have the reply's source,
+ * so the record that the flow names is compared with it instead.
  */
 struct flow_match {
 	__u64 key_mask; /* of the key word that holds the ports */
@@ -142,7 +142,7 @@ struct flow_match {
 static __always_inline struct flow_match flow_match_request(__u32 listener)
 {
 	return (struct flow_match){
-		.key_mask = ~0ULL, .word_mask = LVS_WORD(0, 0xffff, 0, 0, 0), .word = LVS_WORD(0, listener, 0, 0, 0)};
+	    .key_mask = ~0ULL, .word_mask = LVS_WORD(0, 0xffff, 0, 0, 0), .word = LVS_WORD(0, listener, 0, 0, 0)};
 }
 
 static __always_inline struct flow_match flow_match_reply(const struct packet *p, __u32 backend, const int v6)
@@ -384,8 +384,7 @@ static __always_inline void flow_touch(struct flow *flow, const struct packet *p
 	const __u32 event = p->protocol == IPPROTO_TCP ? EVENT_TCP(p->tcp_flags, direction) : EVENT_UDP;
 	const __u32 state = LVS_WORD_STATE(flow->word);
 
-	if (LVS_WORD_TIME(flow->word) == now &&
-	    (gateway == GATEWAY_KEEP || gateway == LVS_WORD_GATEWAY(flow->word)) &&
+	if (LVS_WORD_TIME(flow->word) == now && (gateway == GATEWAY_KEEP || gateway == LVS_WORD_GATEWAY(flow->word)) &&
 	    ((state == LVS_STATE_ESTABLISHED && (event & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) == TCP_ACK) ||
 	     state == LVS_STATE_UDP))
 		return;
@@ -411,9 +410,9 @@ enum rank_class {
 #define CLASS_OF(state, class) ((__u64)CLASS_##class << (4 * LVS_STATE_##state))
 #define CLASS_BY_STATE                                                                                                 \
 	(CLASS_OF(FREE, ROOM) | CLASS_OF(CLAIMED, NEVER) | CLASS_OF(SYN_RECV, STALE) | CLASS_OF(SYN_SENT, STALE) |     \
-	 CLASS_OF(UDP_NEW, STALE) | CLASS_OF(ESTABLISHED, NEVER) | CLASS_OF(UDP, NEVER) | CLASS_OF(FIN_WAIT, CLOSING) | \
-	 CLASS_OF(TIME_WAIT, CLOSING) | CLASS_OF(CLOSE, CLOSING) | CLASS_OF(CLOSE_WAIT, CLOSING) |                     \
-	 CLASS_OF(LAST_ACK, CLOSING))
+	 CLASS_OF(UDP_NEW, STALE) | CLASS_OF(ESTABLISHED, NEVER) | CLASS_OF(UDP, NEVER) |                              \
+	 CLASS_OF(FIN_WAIT, CLOSING) | CLASS_OF(TIME_WAIT, CLOSING) | CLASS_OF(CLOSE, CLOSING) |                       \
+	 CLASS_OF(CLOSE_WAIT, CLOSING) | CLASS_OF(LAST_ACK, CLOSING))
 
 /* 1 if a < b, for numbers below 2^31. Arithmetic, because the verifier would walk every combination of branches. */
 static __always_inline __u32 less(__u32 a, __u32 b)
@@ -439,7 +438,7 @@ static __always_inline __u32 slot_rank(__u64 word, __u32 now, const int second)
 
 /* What flow_insert_locked did, for the counting that can wait until the lock is released. */
 struct insertion {
-	__u64 victim; /* the state word that made room; 0: the slot was free */
+	__u64 victim;  /* the state word that made room; 0: the slot was free */
 	__u32 evicted; /* the victim had not expired */
 	__u32 created;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * forward.h: rewriting and sending. Checksums are updated, never recomputed (RFC 1624, equation 3), so a packet that was
- * damaged on its way stays detectably damaged.
+ * forward.h: rewriting and sending. Checksums are updated, never recomputed (RFC 1624, equation 3), so a packet that
+ * was damaged on its way stays detectably damaged.
  */
 #ifndef LVS_FORWARD_H
 #define LVS_FORWARD_H
@@ -152,8 +152,8 @@ static __always_inline int send_to(struct xdp_md *ctx, struct packet *p, __u64 h
 #define GATEWAY_PROBES 4
 
 /*
- * The number of the next hop back to where this request came from: its sender's MAC on its port. Learned on first sight;
- * lvsd frees those that no flow uses. 0 when the table has no place: replies then ask the FIB.
+ * The number of the next hop back to where this request came from: its sender's MAC on its port. Learned on first
+ * sight; lvsd frees those that no flow uses. 0 when the table has no place: replies then ask the FIB.
  */
 __noinline __u32 learn_gateway(__u64 hop)
 {

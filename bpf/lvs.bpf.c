@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * lvs.bpf.c: the XDP program, top to bottom in packet order: parse, listener, flow, schedule, forward, count. What is not
- * for a virtual service and not a known flow's reply passes to the host untouched and uncounted.
+ * lvs.bpf.c: the XDP program, top to bottom in packet order: parse, listener, flow, schedule, forward, count. What is
+ * not for a virtual service and not a known flow's reply passes to the host untouched and uncounted.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -68,8 +68,8 @@ static __always_inline int new_request(struct xdp_md *ctx, struct packet *p, con
 	if (!s)
 		return drop(LVS_REASON_no_backend);
 	if (p->protocol == IPPROTO_TCP) {
-		if (!is_new_syn(p) && ((p->tcp_flags & TCP_RST) ||
-				       !((s->flags & LVS_SERVICE_SLOPPY_TCP) || schedules_by_hash(s)))) {
+		if (!is_new_syn(p) &&
+		    ((p->tcp_flags & TCP_RST) || !((s->flags & LVS_SERVICE_SLOPPY_TCP) || schedules_by_hash(s)))) {
 			*verdict = no_flow(s, backend_gone);
 			return 1;
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * parse.h: from bytes to a struct packet; the only place that does bounds checks. Ethernet, up to two VLAN tags, IPv4 or
- * IPv6, TCP or UDP. What is well-formed but needs more than that (fragments, options) is PARSE_UNUSUAL: the caller
+ * parse.h: from bytes to a struct packet; the only place that does bounds checks. Ethernet, up to two VLAN tags, IPv4
+ * or IPv6, TCP or UDP. What is well-formed but needs more than that (fragments, options) is PARSE_UNUSUAL: the caller
  * decides once it knows whether the destination is a virtual service address.
  */
 #ifndef LVS_PARSE_H

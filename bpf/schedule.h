@@ -67,8 +67,8 @@ static long compare_candidate(__u32 i, struct least *best)
 	if (!load || load->weight == 0)
 		return 0;
 	overhead = ((__u64)load->active << 8) + load->inactive;
-	if (best->backend && (best->weighted ? overhead * best->weight >= best->overhead * load->weight
-					     : overhead >= best->overhead))
+	if (best->backend &&
+	    (best->weighted ? overhead * best->weight >= best->overhead * load->weight : overhead >= best->overhead))
 		return 0;
 	best->backend = *id;
 	best->overhead = overhead;
