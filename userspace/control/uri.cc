@@ -70,17 +70,16 @@ std::string percent_encode(std::string_view text) {
 Result<std::string> percent_decode(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += text[i];
-      continue;
+    char c = text[i];
+    if (c == '%') {
+      const auto high = i + 1 < text.size() ? hex_digit(text[i + 1]) : std::nullopt;
+      const auto low = i + 2 < text.size() ? hex_digit(text[i + 2]) : std::nullopt;
+      if (!high || !low) return fail(ErrorKind::invalid, "bad percent-encoding in the request target");
+      c = static_cast<char>(*high * 16 + *low);
+      i += 2;
     }
-    const auto first = i + 1 < text.size() ? hex_digit(text[i + 1]) : std::nullopt;
-    const auto second = i + 2 < text.size() ? hex_digit(text[i + 2]) : std::nullopt;
-    if (!first || !second || (*first == 0 && *second == 0)) {
-      return fail(ErrorKind::invalid, "bad percent-encoding in the request target");
-    }
-    decoded += static_cast<char>(*first * 16 + *second);
-    i += 2;
+    if (c == '\0') return fail(ErrorKind::invalid, "a NUL in the request target");
+    decoded += c;
   }
   return decoded;
 }

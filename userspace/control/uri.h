@@ -20,7 +20,7 @@ struct Target {
 
 // Everything but unreserved characters is encoded.
 [[nodiscard]] std::string percent_encode(std::string_view text);
-// "+" stays a plus. Error: a % without two hex digits, or %00.
+// "+" stays a plus. Error: a % without two hex digits, or a NUL, encoded or not.
 [[nodiscard]] Result<std::string> percent_decode(std::string_view text);
 // Origin form only ("/path?query"); no dot segments, no empty ones.
 [[nodiscard]] Result<Target> parse_target(std::string_view target);

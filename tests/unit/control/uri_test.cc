@@ -28,6 +28,7 @@ TEST(Uri, DecodesWhatItEncodes) {
 
 TEST(Uri, RefusesBadEncoding) {
   for (const char* text : {"%", "%4", "a%4", "%zz", "%4g", "%00"}) EXPECT_FALSE(percent_decode(text)) << text;
+  EXPECT_FALSE(percent_decode(std::string_view("a\0b", 3)));  // found by fuzzing: what decodes must encode again
 }
 
 TEST(Uri, TakesATargetApart) {
