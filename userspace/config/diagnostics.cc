@@ -26,6 +26,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 }  // namespace
 
 std::string Diagnostic::to_string() const {
@@ -34,6 +36,7 @@ std::string Diagnostic::to_string() const {
 }
 
 void Diagnostics::add(const Position& where, std::string message) {
+  std::replace_if(message.begin(), message.end(), is_control, '?');  // whatever way the text found came into it
   found_.emplace_back(where, std::move(message));
 }
 
@@ -61,7 +64,7 @@ std::vector<Diagnostic> Diagnostics::take() {
 
 std::string quote(std::string_view text) {
   std::string result = "'";
-  for (const char c : text.substr(0, kMaxShown)) result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  for (const char c : text.substr(0, kMaxShown)) result += is_control(c) ? '?' : c;
   if (text.size() > kMaxShown) {
     while ((static_cast<unsigned char>(result.back()) & 0x80) != 0) result.pop_back();  // no half of a UTF-8 sequence
     result += "...";

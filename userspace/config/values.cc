@@ -44,7 +44,7 @@ std::string found(const Node& node) {
   if (is_null(node)) return "nothing";
   if (node.kind == Node::Kind::sequence) return "a list";
   if (node.kind == Node::Kind::mapping) return "a mapping";
-  if (node.quoted) return fmt::format("the text \"{}\"", node.text.substr(0, 40));
+  if (node.quoted) return fmt::format("the text {}", quote(node.text));
   return quote(node.text);
 }
 
