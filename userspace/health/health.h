@@ -23,11 +23,22 @@ namespace xlvs::health {
 // What one check found. `reason` is a stable word for metrics: ok, refused, timeout, unreachable, tls, protocol,
 // status, body, too_large, or error (lvsd itself could not ask). `detail` is a sentence for people ("HTTP status 503,
 // expected 200-399").
+//
+// Some servers say with a passed check how much they can bear: an agent "75%" of the configured weight, a program an
+// absolute weight. It holds until the next passed check says something else or nothing.
+struct WeightAdvice {
+  enum class Unit { percent, absolute };
+  Unit unit = Unit::percent;
+  std::uint32_t value = 100;  // percent: 0..10,000 of the configured weight; absolute: 0..65535; 0: drained
+  friend bool operator==(const WeightAdvice&, const WeightAdvice&) = default;
+};
+
 struct ProbeResult {
   bool passed = false;
   std::string reason;  // "ok" when passed
   std::string detail;
   std::chrono::microseconds latency{0};
+  std::optional<WeightAdvice> weight{};
 };
 
 // One check type. A prober is made once per backend and reused; one probe at a time.
