@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts one foreign program, confined. Private to health/; process.h runs and ends what is started here.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+
+#include "health/process.h"
+
+namespace xlvs::health {
+
+struct Spawned {
+  int pidfd = -1;   // readable once the program has ended; close-on-exec
+  int output = -1;  // the read end of its standard output, non-blocking; close-on-exec
+};
+
+// The program is process 1 of a PID namespace of its own. When it ends, by itself or by SIGKILL, the kernel kills
+// whatever it has started before it reports the end, daemons in sessions of their own included; and it is killed when
+// lvsd dies. It runs as `program.user` alone (no supplementary groups, no capability, no way to gain privileges), in a
+// session of its own, in /, with default signals, /dev/null as input, and no descriptor but 0, 1 and 2.
+//
+// `cpu` bounds the processor time of each of its processes.
+//
+// The caller waits until the program has been executed or refused: its file has to be on a local file system. Nothing
+// of lvsd's memory is copied, however much it is. Needs CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID.
+[[nodiscard]] Result<Spawned> spawn(const Program& program, std::chrono::seconds cpu);
+
+}  // namespace xlvs::health
