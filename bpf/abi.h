@@ -268,7 +268,7 @@ struct lvs_control {
 	X(ttl_expired, DROP, "TTL or hop limit was 1 or less")                                                         \
 	X(too_big, DROP, "the packet exceeds the MTU of the outgoing interface")                                       \
 	X(flow_table_full, DROP, "no slot for a new flow: all candidates hold established flows")                      \
-	X(flow_evicted, COUNT, "a half-open or closing flow made room for a new one")                                  \
+	X(flow_evicted, COUNT, "a half-open, closed or closing flow made room for a new one")                          \
 	X(flow_overflow, COUNT, "a new flow went to the overflow table")                                               \
 	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")
 

@@ -400,19 +400,22 @@ static __always_inline void flow_touch(struct flow *flow, const struct packet *p
 enum rank_class {
 	CLASS_ROOM,	   /* free or expired */
 	CLASS_ROOM_SECOND, /* the same in the second bucket, so that most flows are found at the first try */
-	CLASS_STALE,	   /* half-open for FLOW_STALE_TICKS: two retransmissions of the handshake did not help */
+	CLASS_STALE,	   /* half-open or closed for FLOW_STALE_TICKS: no retransmission is waited for any more */
+	CLASS_CLOSED,	   /* by both sides, or reset: at most a lost last ACK is sent again */
 	CLASS_HALF_OPEN,
-	CLASS_CLOSING,
-	CLASS_NEVER, /* established, or being written */
+	CLASS_CLOSING, /* by one side: data may be under way */
+	CLASS_NEVER,   /* established, or being written */
 };
 #define FLOW_STALE_TICKS 4
 #define RANK(class) ((__u32)(class) << 24)
 #define CLASS_OF(state, class) ((__u64)CLASS_##class << (4 * LVS_STATE_##state))
-#define CLASS_BY_STATE                                                                                                 \
-	(CLASS_OF(FREE, ROOM) | CLASS_OF(CLAIMED, NEVER) | CLASS_OF(SYN_RECV, STALE) | CLASS_OF(SYN_SENT, STALE) |     \
-	 CLASS_OF(UDP_NEW, STALE) | CLASS_OF(ESTABLISHED, NEVER) | CLASS_OF(UDP, NEVER) |                              \
-	 CLASS_OF(FIN_WAIT, CLOSING) | CLASS_OF(TIME_WAIT, CLOSING) | CLASS_OF(CLOSE, CLOSING) |                       \
-	 CLASS_OF(CLOSE_WAIT, CLOSING) | CLASS_OF(LAST_ACK, CLOSING))
+#define CLASS_BY_STATE(half_open, closed)                                                                              \
+	(CLASS_OF(FREE, ROOM) | CLASS_OF(CLAIMED, NEVER) | CLASS_OF(SYN_RECV, half_open) |                             \
+	 CLASS_OF(SYN_SENT, half_open) | CLASS_OF(UDP_NEW, half_open) | CLASS_OF(ESTABLISHED, NEVER) |                 \
+	 CLASS_OF(UDP, NEVER) | CLASS_OF(FIN_WAIT, CLOSING) | CLASS_OF(CLOSE_WAIT, CLOSING) |                          \
+	 CLASS_OF(LAST_ACK, CLOSING) | CLASS_OF(TIME_WAIT, closed) | CLASS_OF(CLOSE, closed))
+#define CLASS_BY_STATE_YOUNG CLASS_BY_STATE(HALF_OPEN, CLOSED)
+#define CLASS_BY_STATE_OLD CLASS_BY_STATE(STALE, STALE)
 
 /* 1 if a < b, for numbers below 2^31. Arithmetic, because the verifier would walk every combination of branches. */
 static __always_inline __u32 less(__u32 a, __u32 b)
@@ -426,11 +429,11 @@ static __always_inline __u32 less(__u32 a, __u32 b)
 static __always_inline __u32 slot_rank(__u64 word, __u32 now, const int second)
 {
 	__u32 state = LVS_WORD_STATE(word), age = flow_age(word, now);
-	__u32 class = (__u32)(CLASS_BY_STATE >> (4 * state)) & 0xf;
 	__u32 expired = less(LVS_STATE_CLAIMED, state) & less(control.timeout[state], age);
+	__u64 young = less(age, FLOW_STALE_TICKS);
+	__u64 by_state = CLASS_BY_STATE_OLD ^ ((CLASS_BY_STATE_OLD ^ CLASS_BY_STATE_YOUNG) & -young);
+	__u32 class = ((__u32)(by_state >> (4 * state)) & 0xf) * (1 - expired);
 
-	class += less(class ^ CLASS_STALE, 1) & less(age, FLOW_STALE_TICKS);
-	class *= 1 - expired;
 	if (second)
 		class += less(class, 1);
 	return RANK(class) | (0xffff - age) << 8;
@@ -536,8 +539,8 @@ static __always_inline int overflow_crowded(const int v6)
 }
 
 /*
- * Room in the buckets or a stale half-open flow there; else room in the overflow table; only then a flow is ended that
- * may still be wanted. An established flow is never ended.
+ * Room in the buckets or a stale flow there; else room in the overflow table; only then a flow is ended that may still
+ * be wanted. An established flow is never ended.
  */
 static __always_inline void flow_insert_locked(const struct flow_id *id, const struct flow_match *m,
 					       const struct places *at, struct flow *flow, __u32 now,
@@ -548,7 +551,7 @@ static __always_inline void flow_insert_locked(const struct flow_id *id, const s
 	if (flow_find_in(at->first, n, id, m, flow, v6) || flow_find_in(at->second, n, id, m, flow, v6) ||
 	    flow_find_in(at->overflow, FLOW_OVERFLOW_SLOTS(v6), id, m, flow, v6))
 		return;
-	if (take_in_buckets(at, id, flow, RANK(CLASS_HALF_OPEN), now, done, v6))
+	if (take_in_buckets(at, id, flow, RANK(CLASS_CLOSED), now, done, v6))
 		return;
 	if (!overflow_crowded(v6) && take_in_overflow(at, id, flow, RANK(CLASS_STALE), now, done, v6))
 		return;

@@ -15,7 +15,7 @@ def good(lab):
     # Without checks and with small maps: nothing moves by itself, and all of it can be read.
     return configuration(lab, service("web", listen(VIP4[0]), lab.servers, weights=[3, 2, 1], scheduler="wrr",
                                       check={"type": "none"}),
-                         limits={"flows_ipv4": 65536, "flows_ipv6": 4096, "services": 16, "listeners": 64, "backends": 64})
+                         limits={"flows_ipv4": 4096, "flows_ipv6": 1024, "services": 16, "listeners": 64, "backends": 64})
 
 
 def broken(config, what):
