@@ -59,14 +59,17 @@ class DataplaneTest : public ::testing::Test {
     ASSERT_EQ(::geteuid(), 0U) << "these tests load XDP programs: run them as root";
     ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
     static int count = 0;
-    options.instance = "test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+    unique_ = "test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+    options.instance = unique_;
     options.limits = {1024, 1024, 16, 32, 64};
   }
   void TearDown() override {
     dp.reset();
     const auto removed = remove_pins(options);
     EXPECT_TRUE(removed) << removed.error().message;
-    EXPECT_FALSE(std::filesystem::exists(root())) << "pins are left behind";
+    std::error_code none_at_all;
+    for (const auto& entry : std::filesystem::directory_iterator(options.bpffs + "/lvs", none_at_all))
+      EXPECT_FALSE(entry.path().filename().string().starts_with(unique_)) << entry.path() << ": left behind";
   }
 
   void open() {
@@ -132,6 +135,9 @@ class DataplaneTest : public ::testing::Test {
   OpenOptions options;
   std::unique_ptr<XdpDataplane> dp;
   ApplySummary summary;
+
+ private:
+  std::string unique_;  // what the instance's name begins with
 };
 
 }  // namespace xlvs::dataplane

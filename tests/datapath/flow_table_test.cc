@@ -222,8 +222,8 @@ TEST_P(FlowTable, TakesTheVictimThatIsWantedLeast) {
   }
 }
 
-// Handshakes under way are let finish while overflow has room, and a last ACK may be sent again, but a flood of them may
-// not take all of it.
+// Handshakes under way are let finish while overflow has room, and a last ACK may be sent again, but a flood of them
+// may not take all of it.
 TEST_P(FlowTable, TheYoungAreSparedWhileOverflowHasRoom) {
   const std::vector<Slot> buckets = bucket_slots(), overflow = overflow_slots();
   for (std::size_t i = 0; i < buckets.size(); i++)
