@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ha/vrrp.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace xlvs::ha {
+
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::init:
+      return "init";
+    case Role::backup:
+      return "backup";
+    case Role::active:
+      return "active";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Heard heard) {
+  switch (heard) {
+    case Heard::taken:
+      return "taken";
+    case Heard::unknown_vrid:
+      return "unknown_vrid";
+    case Heard::version:
+      return "version_mismatch";
+    case Heard::interval:
+      return "interval_mismatch";
+    case Heard::password:
+      return "password";
+    case Heard::own:
+      return "own";
+    case Heard::owner:
+      return "owner";
+    case Heard::not_started:
+      return "not_started";
+  }
+  return "unknown";
+}
+
+Group::Group(GroupConfig config) : config_(std::move(config)), members_(config_.members.size()) {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    members_[i].priority = config_.members[i].priority;
+    members_[i].heard_interval = config_.members[i].interval;
+  }
+}
+
+bool Group::faulty() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.fault; });
+}
+
+bool Group::is_owner() const {
+  return std::any_of(config_.members.begin(), config_.members.end(),
+                     [](const MemberConfig& member) { return member.priority == kPriorityOwner; });
+}
+
+// RFC 9568, section 6.1: a fraction of the active router's interval; RFC 3768: of a second.
+Duration Group::skew(std::size_t member) const {
+  const Duration whole = config_.members[member].version == VrrpVersion::v3 ? members_[member].heard_interval
+                                                                            : std::chrono::milliseconds(1000);
+  return whole * (256 - members_[member].priority) / 256;
+}
+
+Duration Group::active_down_interval(std::size_t member) const {
+  return 3 * members_[member].heard_interval + skew(member);
+}
+
+bool Group::may_preempt(Time now) const {
+  return config_.preempt && !released_ && !held_ && now >= backup_since_ + config_.preempt_delay;
+}
+
+Advertisement Group::advertisement(std::size_t member, std::uint8_t priority) const {
+  const MemberConfig& config = config_.members[member];
+  return {config.version, config.vrid, priority, config.interval, config.vips, config.password};
+}
+
+// The rhythm is kept from due time to due time, not from send to send, unless a beat was missed altogether.
+void Group::advertise(Step& step, Time now, std::size_t member) {
+  Time& due = members_[member].deadline;
+  step.send.push_back({member, advertisement(member, members_[member].priority)});
+  due += config_.members[member].interval;
+  if (due <= now) due = now + config_.members[member].interval;
+}
+
+void Group::become_active(Step& step, Time now, std::string reason) {
+  role_ = Role::active;
+  step.changed = role_;
+  step.reason = std::move(reason);
+  released_ = false;  // somebody has to do it
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    members_[i].deadline = now;
+    advertise(step, now, i);
+  }
+}
+
+void Group::become_backup(Step& step, Time now, std::string reason) {
+  if (role_ != Role::backup) {
+    step.changed = Role::backup;
+    step.reason = std::move(reason);
+  }
+  role_ = Role::backup;
+  backup_since_ = now;
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].deadline = now + active_down_interval(i);
+}
+
+void Group::become_init(Step& step, std::string reason) {
+  if (role_ == Role::active)
+    for (std::size_t i = 0; i < members_.size(); ++i) step.send.push_back({i, advertisement(i, kPriorityStop)});
+  if (role_ != Role::init) {
+    step.changed = Role::init;
+    step.reason = std::move(reason);
+  }
+  role_ = Role::init;
+}
+
+// From init: RFC 9568, section 6.4.1.
+void Group::enter_election(Step& step, Time now, std::string reason) {
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].heard_interval = config_.members[i].interval;
+  if (is_owner())
+    become_active(step, now, "owner of the address");
+  else
+    become_backup(step, now, std::move(reason));
+}
+
+Step Group::start(Time now) {
+  Step step;
+  started_ = true;
+  if (config_.startup_delay.count() > 0)
+    starts_at_ = now + config_.startup_delay;
+  else if (!faulty())
+    enter_election(step, now, "started");
+  return step;
+}
+
+Step Group::stop(Time) {
+  Step step;
+  started_ = false;
+  starts_at_.reset();
+  become_init(step, "stopped");
+  return step;
+}
+
+std::optional<Time> Group::next_due() const {
+  if (role_ == Role::init) return starts_at_;
+  const auto by_deadline = [](const Member& a, const Member& b) { return a.deadline < b.deadline; };
+  // A backup group acts when the last of its members has lost the active router, an active one for each member.
+  if (role_ == Role::active) return std::min_element(members_.begin(), members_.end(), by_deadline)->deadline;
+  if (vetoed_) return std::nullopt;  // tick() again when the veto ends
+  return std::max_element(members_.begin(), members_.end(), by_deadline)->deadline;
+}
+
+Step Group::tick(Time now) {
+  Step step;
+  if (role_ == Role::init) {
+    if (!starts_at_ || now < *starts_at_) return step;
+    starts_at_.reset();
+    if (!faulty()) enter_election(step, now, "started");
+  } else if (role_ == Role::active) {
+    for (std::size_t i = 0; i < members_.size(); ++i)
+      if (now >= members_[i].deadline) advertise(step, now, i);
+  } else if (const auto due = next_due(); due && now >= *due) {
+    become_active(step, now, "no active router was heard");
+  }
+  return step;
+}
+
+// RFC 9568, section 6.4.2 (450 and following).
+void Group::hear_as_backup(Time now, std::size_t index, const Advertisement& advertisement) {
+  Member& member = members_[index];
+  if (advertisement.priority == kPriorityStop) {
+    member.deadline = now + skew(index);
+  } else if (advertisement.priority >= member.priority || !may_preempt(now)) {
+    if (advertisement.version == VrrpVersion::v3) member.heard_interval = advertisement.interval;
+    member.deadline = now + active_down_interval(index);
+  }
+}
+
+// RFC 9568, section 6.4.3.
+void Group::hear_as_active(Step& step, Time now, std::size_t index, const Advertisement& advertisement,
+                           const IpAddress& source) {
+  Member& member = members_[index];
+  const bool stops = advertisement.priority == kPriorityStop;
+  const bool better = advertisement.priority > member.priority ||
+                      (advertisement.priority == member.priority && source > config_.members[index].source);
+  if (!stops && better) {
+    if (advertisement.version == VrrpVersion::v3) member.heard_interval = advertisement.interval;
+    become_backup(step, now, fmt::format("{} sends priority {}", source.to_string(), advertisement.priority));
+  } else {
+    // Answered at once, so that a second active router yields (or a switch learns) without waiting for the next beat.
+    member.deadline = now;
+    advertise(step, now, index);
+  }
+}
+
+Step Group::receive(Time now, const Advertisement& advertisement, const IpAddress& source, Heard& heard) {
+  Step step;
+  const auto refuse = [&](Heard why) {
+    heard = why;
+    return step;
+  };
+  const auto found = std::find_if(config_.members.begin(), config_.members.end(), [&](const MemberConfig& member) {
+    return member.vrid == advertisement.vrid && member.source.family() == source.family();
+  });
+  if (found == config_.members.end()) return refuse(Heard::unknown_vrid);
+  const auto index = static_cast<std::size_t>(found - config_.members.begin());
+  if (found->version != advertisement.version) return refuse(Heard::version);
+  if (found->password != advertisement.password) return refuse(Heard::password);
+  if (found->version == VrrpVersion::v2 && found->interval != advertisement.interval) return refuse(Heard::interval);
+  if (source == found->source) return refuse(Heard::own);
+  if (found->priority == kPriorityOwner) return refuse(Heard::owner);
+  if (role_ == Role::init) return refuse(Heard::not_started);
+  heard = Heard::taken;
+  if (role_ == Role::backup)
+    hear_as_backup(now, index, advertisement);
+  else
+    hear_as_active(step, now, index, advertisement, source);
+  return step;
+}
+
+void Group::set_priority(std::size_t member, std::uint8_t priority) {
+  if (config_.members[member].priority != kPriorityOwner)
+    members_[member].priority = std::clamp<std::uint8_t>(priority, 1, kPriorityOwner - 1);
+}
+
+Step Group::set_fault(Time now, std::size_t member, bool fault, std::string_view why) {
+  Step step;
+  members_[member].fault = fault;
+  if (faulty())
+    become_init(step, fmt::format("{}: {}", config_.members[member].name, why));
+  else if (started_ && role_ == Role::init && !starts_at_)
+    enter_election(step, now, "fault cleared");
+  return step;
+}
+
+Step Group::release(Time now) {
+  Step step;
+  released_ = true;
+  if (role_ != Role::active) return step;
+  for (std::size_t i = 0; i < members_.size(); ++i) step.send.push_back({i, advertisement(i, kPriorityStop)});
+  become_backup(step, now, "released");
+  return step;
+}
+
+}  // namespace xlvs::ha

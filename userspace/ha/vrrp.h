@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VRRP state machine (RFC 9568, section 6; RFC 3768 for version 2), for a group of virtual routers that move
+// together: a single one is a group of one member. Pure: time comes in, and what is to be done comes out. Thread rule:
+// one thread at a time.
+//
+// A group has one role. It becomes active when *every* member has lost its active router, and backup when *any* member
+// hears a better one. So a router that is cut off on one side only does not fight for the other (what keepalived's sync
+// groups do).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ha/advertisement.h"
+
+namespace xlvs::ha {
+
+using Clock = std::chrono::steady_clock;
+using Time = Clock::time_point;
+using Duration = Clock::duration;
+
+enum class Role : std::uint8_t {
+  init,  // not taking part: not started, starting up, or a fault (an interface is down)
+  backup,
+  active,
+};
+[[nodiscard]] std::string_view to_string(Role role);
+
+struct MemberConfig {
+  std::string name;
+  std::uint8_t vrid = 1;  // 1..255
+  VrrpVersion version = VrrpVersion::v3;
+  std::uint8_t priority = 100;               // 1..254, or 255: owner of the address
+  std::chrono::milliseconds interval{1000};  // between advertisements; v2: whole seconds
+  IpAddress source;                          // what this router sends from: decides between equal priorities
+  std::vector<IpAddress> vips;
+  std::optional<std::array<std::uint8_t, 8>> password;  // v2
+};
+
+struct GroupConfig {
+  std::vector<MemberConfig> members;           // at least one
+  bool preempt = true;                         // take over from an active router of lower priority
+  std::chrono::milliseconds preempt_delay{0};  // but not before this long after becoming backup
+  std::chrono::milliseconds startup_delay{0};  // stay out of it this long after start()
+};
+
+struct Send {
+  std::size_t member = 0;
+  Advertisement advertisement;
+};
+
+struct Step {
+  std::vector<Send> send;       // at once, in this order
+  std::optional<Role> changed;  // the new role, for the caller to add or remove VIPs and to announce them
+  std::string reason;           // of the change, a sentence for the log
+};
+
+// What became of an advertisement that decode() accepted.
+enum class Heard : std::uint8_t {
+  taken,
+  unknown_vrid,  // no member has it
+  version,       // the member speaks the other version
+  interval,      // v2: differs from ours (RFC 3768, section 7.1)
+  password,      // v2: differs from ours
+  own,           // from ourselves: a loop, or somebody with our address
+  owner,         // we own the address: whoever sends this is misconfigured (RFC 9568, section 7.1)
+  not_started,
+};
+[[nodiscard]] std::string_view to_string(Heard heard);
+
+class Group {
+ public:
+  explicit Group(GroupConfig config);
+
+  [[nodiscard]] Step start(Time now);
+  // Active: hands over with priority 0.
+  [[nodiscard]] Step stop(Time now);
+  // Does what is due. Call at next_due() or later; lateness delays, but loses nothing.
+  [[nodiscard]] Step tick(Time now);
+  [[nodiscard]] std::optional<Time> next_due() const;
+  // An advertisement of this family arrived on the members' interface; finds the member by vrid and family.
+  [[nodiscard]] Step receive(Time now, const Advertisement& advertisement, const IpAddress& source, Heard& heard);
+
+  // Tracking. Priority: the one in force from now on, 1..254 (of an owner: ignored). Fault: the group leaves the
+  // election while any member has one.
+  void set_priority(std::size_t member, std::uint8_t priority);
+  [[nodiscard]] Step set_fault(Time now, std::size_t member, bool fault, std::string_view why);
+
+  // Hands over, and does not preempt until resume(); still takes over when nobody else is there.
+  [[nodiscard]] Step release(Time now);
+  void resume() { released_ = false; }
+  // While held (flow tables are not yet in step with the peer's) the group does not preempt either.
+  void hold(bool held) { held_ = held; }
+  // While vetoed (the peer link says that the other router is alive and active) silence alone is no reason to take
+  // over.
+  void veto(bool vetoed) { vetoed_ = vetoed; }
+
+  [[nodiscard]] Role role() const { return role_; }
+  [[nodiscard]] bool faulty() const;
+  // How long after the last advertisement this member takes the active router for dead.
+  [[nodiscard]] Duration active_down_interval(std::size_t member) const;
+  [[nodiscard]] std::uint8_t priority(std::size_t member) const { return members_[member].priority; }
+  [[nodiscard]] const GroupConfig& config() const { return config_; }
+
+ private:
+  struct Member {
+    std::uint8_t priority = 100;
+    bool fault = false;
+    std::chrono::milliseconds heard_interval{1000};  // the active router's
+    Time deadline{};                                 // init: none; backup: takes the active router for dead; active:
+                                                     // sends the next advertisement
+  };
+
+  [[nodiscard]] Duration skew(std::size_t member) const;
+  [[nodiscard]] bool may_preempt(Time now) const;
+  [[nodiscard]] bool is_owner() const;
+  [[nodiscard]] Advertisement advertisement(std::size_t member, std::uint8_t priority) const;
+  void advertise(Step& step, Time now, std::size_t member);
+  void become_active(Step& step, Time now, std::string reason);
+  void become_backup(Step& step, Time now, std::string reason);
+  void become_init(Step& step, std::string reason);
+  void enter_election(Step& step, Time now, std::string reason);
+  void hear_as_backup(Time now, std::size_t member, const Advertisement& advertisement);
+  void hear_as_active(Step& step, Time now, std::size_t member, const Advertisement& advertisement,
+                      const IpAddress& source);
+
+  GroupConfig config_;
+  std::vector<Member> members_;
+  Role role_ = Role::init;
+  bool started_ = false;
+  std::optional<Time> starts_at_;  // init: when the start-up delay ends
+  Time backup_since_{};
+  bool released_ = false;
+  bool held_ = false;
+  bool vetoed_ = false;
+};
+
+}  // namespace xlvs::ha
