@@ -15,6 +15,7 @@ pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf>=1.1)
 pkg_check_modules(LIBMNL REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(LIBSYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(LIBCAPNG REQUIRED IMPORTED_TARGET libcap-ng)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
 # Asio and Beast are header libraries; compiling their bodies once takes minutes off a full build.
 add_library(xlvs_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio.cc)

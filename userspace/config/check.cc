@@ -64,6 +64,17 @@ std::optional<CheckValue> read_text_map(Context& context, const Node& node, std:
   return map;
 }
 
+// Text that the parameter takes.
+std::optional<CheckValue> read_verified(Context& context, const Node& node, const CheckParam& param) {
+  auto text = read_text(context, node, param.name);
+  if (!text) return std::nullopt;
+  if (const Result<void> verified = param.verify(*text); !verified) {
+    context.diagnostics.error(node.where, "{}: {}", param.name, verified.error().message);
+    return std::nullopt;
+  }
+  return std::move(*text);
+}
+
 // A parameter's value as its kind wants it.
 std::optional<CheckValue> read_param(Context& context, const Node& node, const CheckParam& param) {
   const auto widen = [](auto value) -> std::optional<CheckValue> {
@@ -83,6 +94,7 @@ std::optional<CheckValue> read_param(Context& context, const Node& node, const C
     case CheckParamKind::text:
       break;
   }
+  if (param.verify != nullptr) return read_verified(context, node, param);
   if (param.choices.empty()) return widen(read_text(context, node, param.name));
   const auto index = read_choice(context, node, param.name, param.choices);
   return index ? std::optional<CheckValue>(std::string(param.choices[*index])) : std::nullopt;
@@ -104,12 +116,17 @@ void fill_check_defaults(const CheckType& type, CheckSpec& check) {
 }
 
 void parse_check_params(Section& section, const CheckType& type, CheckSpec& check) {
+  std::ptrdiff_t alternatives = 0;
   for (const CheckParam& param : type.params) {
     const Node* node = param.required ? section.require(param.name) : section.take(param.name);
     if (node == nullptr) continue;
+    alternatives += std::count(type.one_of.begin(), type.one_of.end(), param.name);
     if (auto value = read_param(section.context(), *node, param))
       check.params.insert_or_assign(std::string(param.name), std::move(*value));
   }
+  if (!type.one_of.empty() && alternatives != 1 && section.is_mapping())
+    section.context().diagnostics.error(section.where(), "a check of type {} needs either {}", type.name,
+                                        fmt::join(type.one_of, " or "));
   fill_check_defaults(type, check);
 }
 
@@ -127,6 +144,7 @@ void parse_check(Context& context, const Node& node, CheckSpec& check) {
   section.duration("timeout", check.timeout, kLeastTimeout, kGreatestInterval);
   section.integer("rise", check.rise, 1, 100);
   section.integer("fall", check.fall, 1, 100);
+  if (const Node* connect = section.take("connect")) check.connect = read_address(context, *connect, "connect");
   if (const Node* port = section.take("port"))
     if (const auto value = read_integer(context, *port, "port", 1, 65535))
       check.port = static_cast<std::uint16_t>(*value);

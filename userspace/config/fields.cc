@@ -41,6 +41,7 @@ void add_check(Fields& fields, const CheckSpec& check) {
   fields.emplace_back("check.timeout", duration_text(check.timeout));
   fields.emplace_back("check.rise", std::to_string(check.rise));
   fields.emplace_back("check.fall", std::to_string(check.fall));
+  fields.emplace_back("check.connect", check.connect ? check.connect->to_string() : "the backend");
   fields.emplace_back("check.port", check.port ? std::to_string(*check.port) : "the backend's");
   for (const auto& [name, value] : check.params)
     fields.emplace_back("check." + name, std::visit(CheckValueText{}, value));

@@ -90,65 +90,7 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
   }
 }
 
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-}
-
-bool has_blank(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; });
-}
-
-template <typename T>
-const T* param(const CheckSpec& check, const std::string& name) {
-  const auto found = check.params.find(name);
-  return found == check.params.end() ? nullptr : std::get_if<T>(&found->second);
-}
-
-void validate_headers(Diagnostics& diagnostics, const Position& where, const std::string& service,
-                      const CheckSpec& check) {
-  const auto* headers = param<std::map<std::string, std::string>>(check, "headers");
-  if (headers == nullptr) return;
-  for (const auto& [name, value] : *headers) {
-    if (!is_token(name))
-      diagnostics.error(where, "service {}: headers: {} can not be the name of a header", service, quote(name));
-    if (value.find_first_of("\r\n") != std::string::npos)
-      diagnostics.error(where, "service {}: headers: the value of {} has a line end", service, quote(name));
-    if (name.size() == 4 &&
-        std::equal(name.begin(), name.end(), "host", [](char a, char b) { return (a | 0x20) == b; }))
-      diagnostics.error(where, "service {}: headers: give the Host header as 'host'", service);
-  }
-}
-
 }  // namespace
-
-void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
-                    const CheckSpec& check) {
-  if (check.timeout > check.interval)
-    diagnostics.error(where, "service {}: the check's timeout ({}) is longer than its interval ({})", service,
-                      duration_text(check.timeout), duration_text(check.interval));
-  const auto* path = param<std::string>(check, "path");
-  if (path != nullptr && (!path->starts_with('/') || has_blank(*path)))
-    diagnostics.error(where, "service {}: the check's path {} must begin with / and have no blanks", service,
-                      quote(*path));
-  for (const char* name : {"host", "sni"}) {
-    const auto* text = param<std::string>(check, name);
-    if (text != nullptr && (text->empty() || has_blank(*text)))
-      diagnostics.error(where, "service {}: the check's {} {} is not a host name", service, name, quote(*text));
-  }
-  const auto* method = param<std::string>(check, "method");
-  if (method != nullptr && *method == "HEAD" && check.params.contains("body"))
-    diagnostics.error(where, "service {}: the check looks for a body, but HEAD has none: use GET", service);
-  const auto* ca_file = param<std::string>(check, "ca_file");
-  if (ca_file != nullptr && !ca_file->starts_with('/'))
-    diagnostics.error(where, "service {}: the check's ca_file {} must be an absolute path", service, quote(*ca_file));
-  const auto* verify = param<bool>(check, "verify");
-  if (verify != nullptr && !*verify && ca_file != nullptr)
-    diagnostics.error(where, "service {}: the check's ca_file has no effect with verify: false", service);
-  validate_headers(diagnostics, where, service, check);
-}
 
 void validate_service(Diagnostics& diagnostics, ParsedService& service) {
   validate_listen(diagnostics, service);

@@ -1,8 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/check_type.h"
 
+#include "core/bytes.h"
+#include "core/regex.h"
+
 namespace xlvs {
 namespace {
+
+template <typename T>
+Result<void> outcome(const Result<T>& parsed) {
+  if (!parsed) return tl::make_unexpected(parsed.error());
+  return {};
+}
+
+Result<void> is_bytes(std::string_view text) {
+  if (text.empty()) return fail(ErrorKind::invalid, "is empty: leave it out");
+  return outcome(unescape(text));
+}
+
+Result<void> is_regex(std::string_view text) {
+  if (text.empty()) return fail(ErrorKind::invalid, "is empty: leave it out");
+  return outcome(Regex::compile(text));
+}
+
+// A name for the DNS, which is given in full: "www.example.com", with or without the last dot; "." is the root.
+Result<void> is_domain(std::string_view text) {
+  if (text == ".") return {};
+  if (text.ends_with('.')) text.remove_suffix(1);
+  constexpr std::size_t kMaxName = 253;
+  constexpr std::size_t kMaxLabel = 63;
+  bool right = !text.empty() && text.size() <= kMaxName;
+  std::size_t label = 0;
+  for (const char c : text) {
+    const bool letter =
+        (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+    right = right && (letter ? label < kMaxLabel : c == '.' && label > 0);
+    label = letter ? label + 1 : 0;
+  }
+  if (!right || label == 0) return fail(ErrorKind::invalid, "'{}' is not the name of a domain", text);
+  return {};
+}
+
+Result<void> is_dns_answer(std::string_view text) {
+  if (text == "any" || text == "none") return {};
+  const auto address = IpAddress::parse(text);
+  if (!address) return fail(ErrorKind::invalid, "expected any, none or an IP address");
+  return {};
+}
 
 std::vector<CheckParam> http_params() {
   return {
@@ -48,6 +92,85 @@ std::vector<CheckParam> https_params() {
   return params;
 }
 
+std::vector<CheckParam> send_expect_params() {
+  return {
+      {.name = "protocol",
+       .kind = CheckParamKind::text,
+       .default_value = "tcp",
+       .summary = "what carries both directions",
+       .choices = {"tcp", "udp"}},
+      {.name = "send",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "what is sent once connected, with escapes such as \\r\\n; without it nothing",
+       .verify = is_bytes},
+      {.name = "expect",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "what the reply begins with, with escapes; *: any byte",
+       .verify = is_bytes},
+      {.name = "expect_regex",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "regular expression that matches somewhere in the reply",
+       .verify = is_regex},
+  };
+}
+
+std::vector<CheckParam> udp_params() {
+  return {
+      {.name = "send",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "the datagram, with escapes such as \\x00; without it an empty one",
+       .verify = is_bytes},
+      {.name = "require_reply",
+       .kind = CheckParamKind::boolean,
+       .default_value = false,
+       .summary = "whether silence is a failure, not only an ICMP error"},
+  };
+}
+
+std::vector<CheckParam> dns_params() {
+  return {
+      {.name = "query",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .required = true,
+       .summary = "the name that is asked for",
+       .verify = is_domain},
+      {.name = "record",
+       .kind = CheckParamKind::text,
+       .default_value = "A",
+       .summary = "the type of record that is asked for",
+       .choices = {"A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"}},
+      {.name = "rcode",
+       .kind = CheckParamKind::text,
+       .default_value = "NOERROR",
+       .summary = "the reply's code",
+       .choices = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"}},
+      {.name = "answer",
+       .kind = CheckParamKind::text,
+       .default_value = "any",
+       .summary = "any: at least one such record; none: it need not have one; an address: it is among them",
+       .verify = is_dns_answer},
+      {.name = "tcp",
+       .kind = CheckParamKind::boolean,
+       .default_value = false,
+       .summary = "whether TCP is used at once, not only for a reply that does not fit"},
+  };
+}
+
+std::vector<CheckParam> agent_params() {
+  return {
+      {.name = "send",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "what is sent to the agent once connected, with escapes; without it nothing",
+       .verify = is_bytes},
+  };
+}
+
 }  // namespace
 
 std::span<const CheckType> check_types() {
@@ -56,6 +179,10 @@ std::span<const CheckType> check_types() {
       {"tcp", "a TCP connection is established", {}},
       {"http", "an HTTP request is answered with the expected status and body", http_params()},
       {"https", "the same over TLS", https_params()},
+      {"send_expect", "what is sent is answered as expected", send_expect_params(), {"expect", "expect_regex"}},
+      {"udp", "a datagram causes no ICMP error, or is answered", udp_params()},
+      {"dns", "a DNS query is answered as expected", dns_params()},
+      {"agent", "an agent on the server says in a line what it can bear", agent_params()},
   };
   return types;
 }

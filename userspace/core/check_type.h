@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/model.h"
+#include "core/result.h"
 
 namespace xlvs {
 
@@ -20,14 +21,16 @@ struct CheckParam {
   CheckParamKind kind;
   std::optional<CheckValue> default_value;  // nullopt: the parameter may be absent and then is not in CheckSpec::params
   bool required = false;
-  std::string_view summary;                 // one line, for --help and error messages
-  std::vector<std::string_view> choices{};  // text: the only values allowed; empty: any
+  std::string_view summary;                                 // one line, for --help and error messages
+  std::vector<std::string_view> choices{};                  // text: the only values allowed; empty: any
+  Result<void> (*verify)(std::string_view text) = nullptr;  // text: says what is wrong with it; nullptr: anything goes
 };
 
 struct CheckType {
   std::string_view name;
   std::string_view summary;
   std::vector<CheckParam> params;
+  std::vector<std::string_view> one_of{};  // names of parameters: exactly one of them must be given
 };
 
 // All types, in the order of the documentation. The referenced table lives for the whole program.

@@ -44,9 +44,14 @@ struct CheckSpec {
   Milliseconds timeout{1000};                // for the whole check; at most the interval
   unsigned rise = 2;                         // consecutive passes that bring a backend up; 1..100
   unsigned fall = 3;                         // consecutive failures that take it down; 1..100
+  std::optional<IpAddress> connect;          // check this host instead of the backend
   std::optional<std::uint16_t> port;         // check this port instead of the backend's
   std::map<std::string, CheckValue> params;  // every parameter of the type, defaults filled in
 
+  // What is asked to know about a backend.
+  [[nodiscard]] Endpoint target(const Endpoint& backend) const {
+    return {connect.value_or(backend.address), port.value_or(backend.port)};
+  }
   friend bool operator==(const CheckSpec&, const CheckSpec&) = default;
 };
 

@@ -20,10 +20,6 @@
 
 namespace xlvs::health {
 
-// What one check found. `reason` is a stable word for metrics: ok, refused, timeout, unreachable, tls, protocol,
-// status, body, too_large, or error (lvsd itself could not ask). `detail` is a sentence for people ("HTTP status 503,
-// expected 200-399").
-//
 // Some servers say with a passed check how much they can bear: an agent "75%" of the configured weight, a program an
 // absolute weight. It holds until the next passed check says something else or nothing.
 struct WeightAdvice {
@@ -33,6 +29,19 @@ struct WeightAdvice {
   friend bool operator==(const WeightAdvice&, const WeightAdvice&) = default;
 };
 
+// What one check found. `reason` is a stable word for metrics; docs/config.md tells what each type can say:
+//   ok
+//   refused, unreachable, timeout  no connection; timeout also: no complete reply
+//   closed        the server ended the connection before its reply was complete
+//   tls           no TLS connection
+//   protocol      the reply is not what a server of this kind says
+//   status, body, reply            it is, but not the one that is wanted
+//   rcode, answer the same of DNS
+//   down          the server says of itself that it is
+//   too_large     the reply has more bytes than a check looks at, and what is wanted is not among them
+//   regex         the regular expression takes too many steps on the reply
+//   error         lvsd itself could not ask
+// `detail` is a sentence for people ("HTTP status 503, expected 200-399").
 struct ProbeResult {
   bool passed = false;
   std::string reason;  // "ok" when passed

@@ -179,7 +179,7 @@ void Monitor::set(const Config& config, const std::map<BackendRef, AdoptedHealth
   for (const ServiceConfig& service : config.services) {
     for (const BackendConfig& backend : service.backends) {
       const BackendRef ref{service.name, backend.endpoint()};
-      const ProbeTarget target{{backend.address, service.check.port.value_or(backend.port)}, service.check};
+      const ProbeTarget target{service.check.target(ref.endpoint), service.check};
       const auto check = impl_->obtain(next, target);
       check->users.insert(ref);
       if (const Health* earlier = find(ref); earlier != nullptr && earlier->checked && !check->health().checked) {

@@ -2,7 +2,10 @@
 #include "health/probers.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+
+#include "core/bytes.h"
 
 namespace xlvs::health {
 
@@ -12,6 +15,10 @@ std::span<const ProberType> prober_types() {
       {"tcp", make_tcp},
       {"http", make_http},
       {"https", make_https},
+      {"send_expect", make_send_expect},
+      {"udp", make_udp},
+      {"dns", make_dns},
+      {"agent", make_agent},
   };
   return kTypes;
 }
@@ -37,6 +44,22 @@ ProbeResult connect_failure(int error_number) {
       result.reason = "error";
   }
   return result;
+}
+
+std::string bytes_parameter(const CheckSpec& spec, const std::string& name) {
+  const auto* text = parameter<std::string>(spec, name);
+  if (text == nullptr) return "";
+  auto bytes = unescape(*text);
+  if (!bytes) std::abort();  // config/ accepts only what can be read
+  return *std::move(bytes);
+}
+
+std::optional<Regex> regex_parameter(const CheckSpec& spec, const std::string& name) {
+  const auto* pattern = parameter<std::string>(spec, name);
+  if (pattern == nullptr) return std::nullopt;
+  auto regex = Regex::compile(*pattern);
+  if (!regex) std::abort();
+  return *std::move(regex);
 }
 
 }  // namespace xlvs::health

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "core/regex.h"
 #include "health/health.h"
 
 namespace xlvs::health {
@@ -11,6 +12,10 @@ namespace xlvs::health {
 std::unique_ptr<Prober> make_tcp(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_http(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_https(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_send_expect(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_udp(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_dns(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_agent(boost::asio::io_context& loop, const ProbeTarget& target);
 
 // Why a connection could not be made, from the errno value that connect() gave.
 [[nodiscard]] ProbeResult connect_failure(int error_number);
@@ -21,5 +26,10 @@ const T* parameter(const CheckSpec& spec, const std::string& name) {
   const auto found = spec.params.find(name);
   return found == spec.params.end() ? nullptr : std::get_if<T>(&found->second);
 }
+
+// Of kind bytes, without its escapes; "" when it is absent.
+[[nodiscard]] std::string bytes_parameter(const CheckSpec& spec, const std::string& name);
+// Of kind regex, compiled.
+[[nodiscard]] std::optional<Regex> regex_parameter(const CheckSpec& spec, const std::string& name);
 
 }  // namespace xlvs::health

@@ -13,6 +13,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl/impl/src.hpp>  // nothing else in the project is an Asio TLS peer
 #include <boost/asio/steady_timer.hpp>
@@ -28,8 +29,9 @@ namespace asio = boost::asio;
 using asio::use_awaitable;
 using Clock = std::chrono::steady_clock;
 
-Endpoint endpoint_of(const tcp::acceptor& acceptor) {
-  const auto local = acceptor.local_endpoint();
+template <typename Socket>
+Endpoint endpoint_of(const Socket& socket) {
+  const auto local = socket.local_endpoint();
   return {IpAddress::parse(local.address().to_string()).value(), local.port()};
 }
 
@@ -51,6 +53,26 @@ awaitable<void> accept_all(tcp::acceptor& acceptor, Server::Script script, std::
   }
 }
 
+awaitable<void> answer_datagrams(asio::ip::udp::socket& socket, UdpServer::Script script,
+                                 std::shared_ptr<std::vector<std::string>> received) {
+  std::array<char, 65536> buffer{};
+  for (;;) {
+    asio::ip::udp::endpoint from;
+    auto [error, length] =
+        co_await socket.async_receive_from(asio::buffer(buffer), from, asio::as_tuple(use_awaitable));
+    if (error) co_return;
+    received->emplace_back(buffer.data(), length);
+    for (const std::string& reply : script(received->back())) {
+      co_await socket.async_send_to(asio::buffer(reply), from, asio::as_tuple(use_awaitable));
+    }
+  }
+}
+
+awaitable<void> pause_for(tcp::socket& socket, std::chrono::milliseconds time) {
+  asio::steady_timer timer(socket.get_executor(), time);
+  co_await timer.async_wait(use_awaitable);
+}
+
 template <typename Stream>
 awaitable<std::string> read_head(Stream& stream) {
   std::string request;
@@ -61,13 +83,22 @@ awaitable<std::string> read_head(Stream& stream) {
 
 }  // namespace
 
-Server::Server(asio::io_context& loop, Script script, const std::string& address)
-    : acceptor_(loop, tcp::endpoint(asio::ip::make_address(address), 0)) {
+Server::Server(asio::io_context& loop, Script script, const std::string& address, std::uint16_t port)
+    : acceptor_(loop, tcp::endpoint(asio::ip::make_address(address), port)) {
   asio::co_spawn(loop, accept_all(acceptor_, std::move(script), connections_), asio::detached);
 }
 
 Endpoint Server::endpoint() const {
   return endpoint_of(acceptor_);
+}
+
+UdpServer::UdpServer(asio::io_context& loop, Script script)
+    : socket_(loop, asio::ip::udp::endpoint(asio::ip::make_address("127.0.0.1"), 0)) {
+  asio::co_spawn(loop, answer_datagrams(socket_, std::move(script), received_), asio::detached);
+}
+
+Endpoint UdpServer::endpoint() const {
+  return endpoint_of(socket_);
 }
 
 awaitable<std::string> read_request(tcp::socket& socket) {
@@ -94,6 +125,40 @@ Server::Script never_answer() {
   return [](tcp::socket socket) -> awaitable<void> {
     while (!(co_await read_request(socket)).empty()) {
     }
+  };
+}
+
+Server::Script say(std::vector<std::string> parts, Afterwards afterwards, std::chrono::milliseconds pause) {
+  return [parts = std::move(parts), afterwards, pause](tcp::socket socket) -> awaitable<void> {
+    for (const std::string& part : parts) {
+      co_await asio::async_write(socket, asio::buffer(part), use_awaitable);
+      if (pause.count() > 0) co_await pause_for(socket, pause);
+    }
+    if (afterwards == Afterwards::reset) {
+      socket.set_option(tcp::socket::linger(true, 0));
+      socket.close();  // at once: the destructor would take linger back
+      co_return;
+    }
+    std::array<char, 256> ignored{};
+    while (afterwards == Afterwards::silence) co_await socket.async_read_some(asio::buffer(ignored), use_awaitable);
+  };
+}
+
+Server::Script say_endlessly(std::string part, std::chrono::milliseconds pause) {
+  return [part = std::move(part), pause](tcp::socket socket) -> awaitable<void> {
+    for (;;) {
+      co_await asio::async_write(socket, asio::buffer(part), use_awaitable);
+      if (pause.count() > 0) co_await pause_for(socket, pause);
+    }
+  };
+}
+
+Server::Script answer_to(std::string expected, std::string reply) {
+  return [expected = std::move(expected), reply = std::move(reply)](tcp::socket socket) -> awaitable<void> {
+    std::string request(expected.size(), '\0');
+    co_await asio::async_read(socket, asio::buffer(request), use_awaitable);
+    const std::string answer = request == expected ? reply : "?";
+    co_await asio::async_write(socket, asio::buffer(answer), use_awaitable);
   };
 }
 
@@ -163,6 +228,11 @@ Endpoint SilentListener::endpoint() const {
 Endpoint closed_port(asio::io_context& loop) {
   const tcp::acceptor acceptor(loop, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0));
   return endpoint_of(acceptor);
+}
+
+Endpoint closed_udp_port(asio::io_context& loop) {
+  const asio::ip::udp::socket socket(loop, asio::ip::udp::endpoint(asio::ip::make_address("127.0.0.1"), 0));
+  return endpoint_of(socket);
 }
 
 void HealthTest::run_until(const std::string& what, const std::function<bool()>& condition) {

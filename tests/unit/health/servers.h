@@ -14,6 +14,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 
@@ -28,7 +29,8 @@ using boost::asio::ip::tcp;
 class Server {
  public:
   using Script = std::function<awaitable<void>(tcp::socket)>;
-  Server(boost::asio::io_context& loop, Script script, const std::string& address = "127.0.0.1");
+  Server(boost::asio::io_context& loop, Script script, const std::string& address = "127.0.0.1",
+         std::uint16_t port = 0);
   [[nodiscard]] Endpoint endpoint() const;
   [[nodiscard]] int connections() const { return *connections_; }
   void stop() { acceptor_.close(); }
@@ -38,6 +40,19 @@ class Server {
   std::shared_ptr<int> connections_ = std::make_shared<int>(0);
 };
 
+// Answers each datagram on 127.0.0.1 with those that `script` makes of it.
+class UdpServer {
+ public:
+  using Script = std::function<std::vector<std::string>(const std::string& datagram)>;
+  UdpServer(boost::asio::io_context& loop, Script script);
+  [[nodiscard]] Endpoint endpoint() const;
+  [[nodiscard]] const std::vector<std::string>& received() const { return *received_; }
+
+ private:
+  boost::asio::ip::udp::socket socket_;
+  std::shared_ptr<std::vector<std::string>> received_ = std::make_shared<std::vector<std::string>>();
+};
+
 // Reads a request's head; "" when the client has gone.
 awaitable<std::string> read_request(tcp::socket& socket);
 // A script that answers each connection's request with `reply` and closes. `seen` gets the requests.
@@ -45,6 +60,14 @@ Server::Script answer(std::string reply, std::vector<std::string>* seen = nullpt
 std::string ok(const std::string& body = "");  // a whole HTTP reply with status 200
 std::string with_status(int status);
 Server::Script never_answer();
+// Sends the parts, `pause` apart, whatever the client says, and then closes, or stays silent until the client goes.
+enum class Afterwards { close, reset, silence };
+Server::Script say(std::vector<std::string> parts, Afterwards afterwards = Afterwards::close,
+                   std::chrono::milliseconds pause = std::chrono::milliseconds(0));
+// Sends `part` over and over.
+Server::Script say_endlessly(std::string part, std::chrono::milliseconds pause = std::chrono::milliseconds(0));
+// Reads what `expected` begins with, byte for byte, before it answers; another request is answered by "?".
+Server::Script answer_to(std::string expected, std::string reply);
 
 // A key and its self-signed certificate for `names`: "DNS:www.example.test,IP:127.0.0.1".
 struct Certificate {
@@ -71,6 +94,7 @@ class SilentListener {
 };
 
 [[nodiscard]] Endpoint closed_port(boost::asio::io_context& loop);  // refuses connections
+[[nodiscard]] Endpoint closed_udp_port(boost::asio::io_context& loop);
 
 class HealthTest : public ::testing::Test {
  protected:
