@@ -27,7 +27,7 @@ void check_accepted(const xlvs::config::Loaded& loaded) {
   require(xlvs::config::describe_changes(loaded.config, loaded.config).empty());
   for (const xlvs::ServiceConfig& service : loaded.config.services) {
     require(!service.name.empty() && !service.listeners.empty());
-    require(service.check.timeout <= service.check.interval);
+    require(service.checks[0].timeout <= service.checks[0].interval);
     for (const xlvs::BackendConfig& backend : service.backends)
       require(backend.port != 0 && backend.address.family() == service.family());
   }

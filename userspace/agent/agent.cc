@@ -127,12 +127,12 @@ AdoptedHealths Agent::adopt_health(const LoadedState& state) {
     if (const auto known = state.state.health.find(ref); known != state.state.health.end()) {
       adopted[ref] = known->second;
     } else if (!state.found) {
-      adopted[ref] = {health::HealthState::up, started_at_};
+      adopted[ref] = {health::LifeState::up, started_at_};
     }
   }
   if (!adopted.empty()) {
     const auto up = std::count_if(adopted.begin(), adopted.end(),
-                                  [](const auto& entry) { return entry.second.state == health::HealthState::up; });
+                                  [](const auto& entry) { return entry.second.state == health::LifeState::up; });
     spdlog::info("adopted {} of an earlier lvsd, {} of them up", counted(adopted.size(), "backend"), up);
   }
   return adopted;
@@ -244,7 +244,7 @@ std::string Agent::summary() const {
     for (const BackendConfig& backend : service.backends) {
       const health::Health* health = balancer_->health({service.name, backend.endpoint()});
       total++;
-      if (service.check.type == "none" || (health != nullptr && health->state == health::HealthState::up)) up++;
+      if (health != nullptr && health->state == health::HealthState::up) up++;
     }
   }
   return fmt::format("{}, {} of {} up{}", counted(balancer_->config().services.size(), "service"), up,

@@ -2,7 +2,6 @@
 #include "agent/balancer.h"
 
 #include <algorithm>
-#include <unordered_set>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -22,13 +21,20 @@ bool takes_new_flows(const DesiredService& service) {
                      [](const DesiredBackend& backend) { return backend.up && backend.weight > 0; });
 }
 
+// In words: what the check found, and for how many times in a row.
+std::string findings(const health::Health& health) {
+  if (!health.last) return "";
+  const std::string name = health.checks.size() > 1 ? health.deciding + ": " : "";
+  const std::string counts = health.last->passed ? counted(health.passes, "pass") : counted(health.failures, "failure");
+  return fmt::format(": {}{} ({})", name, health.last->detail, counts);
+}
+
 void log_change(const BackendRef& backend, const health::Health& health) {
+  using health::LifeState;
   if (!health.last) return;  // adopted, or never checked: nobody found anything out
-  if (health.state == HealthState::up) {
-    spdlog::info("{} up: {} ({})", describe(backend), health.last->detail, counted(health.passes, "pass"));
-  } else {
-    spdlog::warn("{} down: {} ({})", describe(backend), health.last->detail, counted(health.failures, "failure"));
-  }
+  const auto level =
+      health.life == LifeState::down || health.life == LifeState::flapping ? spdlog::level::warn : spdlog::level::info;
+  spdlog::log(level, "{} {}{}", describe(backend), to_string(health.life), findings(health));
 }
 
 }  // namespace
@@ -42,7 +48,8 @@ Balancer::Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplan
     : dataplane_(dataplane),
       health_changed_(std::move(health_changed)),
       overrides_(std::move(overrides)),
-      monitor_(loop, [this](const BackendRef& backend, const health::Health& health) { on_health(backend, health); }),
+      monitor_(loop, [this](const BackendRef& backend, const health::Health& health,
+                            health::Life::Change change) { on_health(backend, health, change); }),
       apply_timer_(loop) {}
 
 Override Balancer::override_of(const BackendRef& backend) const {
@@ -53,55 +60,59 @@ Override Balancer::override_of(const BackendRef& backend) const {
 AdoptedHealths Balancer::decided() const {
   AdoptedHealths states;
   for (const ServiceConfig& service : config_.services) {
-    if (service.check.type == "none") continue;
     for (const BackendConfig& backend : service.backends) {
       const BackendRef ref{service.name, backend.endpoint()};
-      const health::Health* health = monitor_.find(ref);
-      if (health != nullptr && health->checked) states[ref] = {health->state, health->since};
+      if (auto state = monitor_.memory(ref)) states.emplace(ref, std::move(*state));
     }
   }
   return states;
 }
 
-Desired Balancer::compute(const Config& config, const Overrides& overrides, const AdoptedHealths& adopted) const {
-  std::unordered_set<std::string_view> unchecked;
-  for (const ServiceConfig& service : config.services) {
-    if (service.check.type == "none") unchecked.insert(service.name);
-  }
-  return compute_desired(config, overrides, [&](const BackendRef& ref) {
-    if (unchecked.contains(ref.service)) return true;
-    if (const auto state = adopted.find(ref); state != adopted.end()) return state->second.state == HealthState::up;
-    return monitor_.is_up(ref);
-  });
+Fitness Balancer::fitness(const BackendRef& backend) const {
+  const health::Health* health = monitor_.find(backend);
+  if (health == nullptr) return {false, 1000, {}};
+  return {health->state == HealthState::up, health->permille, health->weight};
+}
+
+Desired Balancer::compute(const Config& config, const Overrides& overrides) const {
+  return compute_desired(config, overrides, [this](const BackendRef& ref) { return fitness(ref); });
 }
 
 Result<dataplane::ApplySummary> Balancer::apply(const Desired& desired) {
   auto summary = dataplane_.apply(desired);
   if (summary) {
     apply_error_.clear();
+    used_.clear();
+    for (const DesiredService& service : desired.services)
+      for (const DesiredBackend& backend : service.backends)
+        if (backend.up) used_.insert({service.name, backend.endpoint});
     log_usable(desired);
   }
   return summary;
 }
 
+// The monitor goes first, because it knows what the backends of the new configuration are fit for; should the data
+// plane refuse, it goes back to the configuration that runs.
 Result<dataplane::ApplySummary> Balancer::load(const Config& config, const AdoptedHealths& adopted) {
-  AdoptedHealths states = decided();
-  states.insert(adopted.begin(), adopted.end());
-  auto summary = apply(compute(config, overrides_, states));
-  if (!summary) return summary;
+  const AdoptedHealths before = decided();
+  monitor_.set(config, adopted);
+  auto summary = apply(compute(config, overrides_));
+  if (!summary) {
+    monitor_.set(config_, before);
+    return summary;
+  }
   config_ = config;
-  monitor_.set(config_, states);
   return summary;
 }
 
 Result<dataplane::ApplySummary> Balancer::set_overrides(Overrides overrides) {
-  auto summary = apply(compute(config_, overrides, {}));
+  auto summary = apply(compute(config_, overrides));
   if (summary) overrides_ = std::move(overrides);
   return summary;
 }
 
-void Balancer::on_health(const BackendRef& backend, const health::Health& health) {
-  log_change(backend, health);
+void Balancer::on_health(const BackendRef& backend, const health::Health& health, health::Life::Change change) {
+  if (change == health::Life::Change::state) log_change(backend, health);
   apply_later(milliseconds(0));
 }
 
@@ -118,7 +129,7 @@ void Balancer::apply_later(milliseconds delay) {
 }
 
 void Balancer::apply_health() {
-  const auto summary = apply(compute(config_, overrides_, {}));
+  const auto summary = apply(compute(config_, overrides_));
   if (!summary) {
     if (apply_error_ != summary.error().message)
       spdlog::error("cannot apply health changes: {}", summary.error().message);

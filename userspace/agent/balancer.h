@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -39,15 +40,19 @@ class Balancer {
   [[nodiscard]] const Overrides& overrides() const { return overrides_; }
   [[nodiscard]] Override override_of(const BackendRef& backend) const;
   [[nodiscard]] const health::Health* health(const BackendRef& backend) const { return monitor_.find(backend); }
+  // Whether the data plane was last told to give it new flows (if it has a weight).
+  [[nodiscard]] bool is_used(const BackendRef& backend) const { return used_.contains(backend); }
+  [[nodiscard]] Fitness fitness(const BackendRef& backend) const;
+  [[nodiscard]] const health::Lateness& lateness() const { return monitor_.lateness(); }
   // The states of all backends that checks have decided: what a later lvsd adopts.
   [[nodiscard]] AdoptedHealths decided() const;
   // Why the newest health changes are not in the data plane yet (they are retried); empty: they are.
   [[nodiscard]] const std::string& apply_error() const { return apply_error_; }
 
  private:
-  [[nodiscard]] Desired compute(const Config& config, const Overrides& overrides, const AdoptedHealths& adopted) const;
+  [[nodiscard]] Desired compute(const Config& config, const Overrides& overrides) const;
   Result<dataplane::ApplySummary> apply(const Desired& desired);
-  void on_health(const BackendRef& backend, const health::Health& health);
+  void on_health(const BackendRef& backend, const health::Health& health, health::Life::Change change);
   void apply_later(std::chrono::milliseconds delay);
   void apply_health();
   void log_usable(const Desired& desired);
@@ -60,6 +65,7 @@ class Balancer {
   boost::asio::steady_timer apply_timer_;
   bool apply_pending_ = false;
   std::string apply_error_;
+  std::set<BackendRef> used_;
   std::map<std::string, bool> usable_;  // services that had, or have lost, their last backend
 };
 

@@ -2,15 +2,42 @@
 #include "agent/reports.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <string_view>
 #include <unordered_map>
+
+#include <fmt/ranges.h>
+
+#include "agent/standing.h"
 
 namespace xlvs::agent {
 namespace {
 
 control::Traffic report_traffic(const dataplane::TrafficCounters& traffic) {
   return {traffic.flows, traffic.in_packets, traffic.in_bytes, traffic.out_packets, traffic.out_bytes};
+}
+
+double seconds(std::chrono::microseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+control::CheckReport report_check(const health::CheckHealth& check) {
+  control::CheckReport report;
+  report.name = check.name;
+  report.state = !check.decided ? "unchecked" : check.state == health::HealthState::up ? "up" : "down";
+  if (check.last) {
+    report.reason = check.last->reason;
+    report.detail = check.last->detail;
+    report.latency = seconds(check.last->latency);
+    report.at = seconds_since_epoch(check.at);
+  }
+  report.passes = check.passes;
+  report.failures = check.failures;
+  report.rise = check.rise;
+  report.fall = check.fall;
+  for (const auto& [reason, count] : check.results) report.results.push_back({reason, count});
+  return report;
 }
 
 control::HealthReport report_health(const health::Health* health) {
@@ -21,21 +48,17 @@ control::HealthReport report_health(const health::Health* health) {
     report.state = health->state == health::HealthState::up ? "up" : "down";
     report.since = seconds_since_epoch(health->since);
   }
+  if (!health->checks.empty()) report.life = to_string(health->life);
+  if (health->until) report.until = seconds_since_epoch(*health->until);
   if (health->last) {
     report.reason = health->last->reason;
     report.detail = health->last->detail;
-    report.latency = std::chrono::duration<double>(health->last->latency).count();
+    report.latency = seconds(health->last->latency);
   }
   report.checks_passed = health->checks_passed;
   report.checks_failed = health->checks_failed;
+  for (const health::CheckHealth& check : health->checks) report.checks.push_back(report_check(check));
   return report;
-}
-
-// What the operator sees first: the one thing that decides whether the backend gets new connections.
-std::string state_word(const control::BackendReport& backend, bool checked_by_us) {
-  if (backend.weight == 0) return "drained";
-  if (checked_by_us && backend.health.state != "up") return backend.health.state;
-  return backend.next_hop.empty() ? "no-route" : "up";
 }
 
 control::BackendReport report_backend(const ServiceConfig& service, const BackendConfig& config,
@@ -43,15 +66,18 @@ control::BackendReport report_backend(const ServiceConfig& service, const Backen
                                       const dataplane::BackendStats* stats) {
   const BackendRef ref{service.name, config.endpoint()};
   const Override override_ = balancer.override_of(ref);
+  const health::Health* health = balancer.health(ref);
   control::BackendReport report;
   report.service = service.name;
   report.address = ref.endpoint.to_string();
   report.forward = to_string(config.forward);
   report.configured_weight = config.weight;
+  report.tier = config.tier;
   report.drained = override_.drained;
   report.weight_override = override_.weight;
-  report.weight = override_.drained ? 0 : override_.weight.value_or(config.weight);
-  report.health = report_health(balancer.health(ref));
+  report.effective_weight = weight_in_force(config, override_, balancer.fitness(ref));
+  report.weight = static_cast<std::uint32_t>(std::ceil(report.effective_weight));
+  report.health = report_health(health);
   if (stats != nullptr) {
     report.active = stats->active;
     report.inactive = stats->inactive;
@@ -61,7 +87,9 @@ control::BackendReport report_backend(const ServiceConfig& service, const Backen
       if (stats->next_hop->local) report.forward = "local";
     }
   }
-  report.state = state_word(report, service.check.type != "none");
+  const Standing standing = standing_of(report, balancer.is_used(ref), override_, health);
+  report.state = standing.word;
+  report.why = standing.why;
   return report;
 }
 
@@ -72,7 +100,9 @@ control::ServiceReport report_service(const ServiceConfig& service, const Balanc
   for (const Listener& listener : service.listeners) report.listeners.push_back(listener.to_string());
   report.forward = to_string(service.forward);
   report.scheduler = to_string(service.scheduler);
-  report.check = service.check.type;
+  std::vector<std::string> checks;
+  for (const CheckSpec& check : service.checks) checks.push_back(check.type);
+  report.check = checks.empty() ? "none" : fmt::format("{}", fmt::join(checks, ", "));
   if (stats != nullptr) report.traffic = report_traffic(stats->traffic);
   std::unordered_map<Endpoint, const dataplane::BackendStats*> by_endpoint;
   if (stats != nullptr) {
@@ -133,8 +163,9 @@ control::FlowReport report_flow(const dataplane::Flow& flow) {
 std::vector<std::string> service_warnings(const std::vector<control::ServiceReport>& services) {
   std::vector<std::string> warnings;
   for (const control::ServiceReport& service : services) {
-    const bool usable = std::any_of(service.backends.begin(), service.backends.end(),
-                                    [](const auto& backend) { return backend.state == "up"; });
+    const bool usable = std::any_of(service.backends.begin(), service.backends.end(), [](const auto& backend) {
+      return backend.state == "up" || backend.state == "slow-start";
+    });
     if (!usable) warnings.push_back(fmt::format("service {}: no backend takes new connections", service.name));
     for (const control::BackendReport& backend : service.backends) {
       if (backend.state != "no-route") continue;

@@ -39,6 +39,27 @@ BackendRef ref_from(const json& entry) {
           value_or_throw(Endpoint::parse(entry.at("backend").get<std::string>()))};
 }
 
+std::int64_t milliseconds_of(Clock::time_point time) {
+  return std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
+}
+
+Clock::time_point time_from(const json& milliseconds) {
+  return Clock::time_point(std::chrono::milliseconds(milliseconds.get<std::int64_t>()));
+}
+
+health::AdoptedHealth health_from(const json& entry) {
+  health::AdoptedHealth adopted;
+  const auto text = entry.at("state").get<std::string>();
+  const auto state = health::parse_life_state(text);
+  if (!state) throw std::invalid_argument("health state '" + text + "'");
+  adopted.state = *state;
+  adopted.since = time_from(entry.at("since_ms"));
+  if (entry.contains("mark_ms")) adopted.mark = time_from(entry.at("mark_ms"));
+  if (entry.contains("changes_ms"))
+    for (const json& change : entry.at("changes_ms")) adopted.changes.push_back(time_from(change));
+  return adopted;
+}
+
 json to_json(const State& state) {
   json overrides = json::array();
   for (const auto& [ref, override_] : state.overrides) {
@@ -50,8 +71,10 @@ json to_json(const State& state) {
   json health = json::array();
   for (const auto& [ref, adopted] : state.health) {
     json entry = to_json(ref);
-    entry["state"] = adopted.state == health::HealthState::up ? "up" : "down";
-    entry["since_ms"] = std::chrono::floor<std::chrono::milliseconds>(adopted.since).time_since_epoch().count();
+    entry["state"] = to_string(adopted.state);
+    entry["since_ms"] = milliseconds_of(adopted.since);
+    if (adopted.mark != Clock::time_point{}) entry["mark_ms"] = milliseconds_of(adopted.mark);
+    for (const Clock::time_point change : adopted.changes) entry["changes_ms"].push_back(milliseconds_of(change));
     health.push_back(std::move(entry));
   }
   json addresses = json::array();
@@ -77,11 +100,7 @@ State from_json(const json& document) {
     state.overrides[ref_from(entry)] = override_;
   }
   for (const json& entry : document.at("health")) {
-    const auto text = entry.at("state").get<std::string>();
-    if (text != "up" && text != "down") throw std::invalid_argument("health state '" + text + "'");
-    const std::chrono::milliseconds since(entry.at("since_ms").get<std::int64_t>());
-    state.health[ref_from(entry)] = {text == "up" ? health::HealthState::up : health::HealthState::down,
-                                     Clock::time_point(since)};
+    state.health[ref_from(entry)] = health_from(entry);
   }
   state.vip_interface = document.at("vips").at("interface").get<std::string>();
   for (const json& address : document.at("vips").at("addresses")) {

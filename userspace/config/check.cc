@@ -10,6 +10,7 @@ namespace {
 constexpr Milliseconds kLeastInterval{100};
 constexpr Milliseconds kGreatestInterval{3'600'000};
 constexpr Milliseconds kLeastTimeout{10};
+constexpr std::size_t kMaxChecks = 16;  // of one backend
 
 std::vector<std::string_view> type_names() {
   std::vector<std::string_view> names;
@@ -142,6 +143,8 @@ void parse_check(Context& context, const Node& node, CheckSpec& check) {
   section.duration("interval", check.interval, kLeastInterval, kGreatestInterval);
   check.timeout = std::min(check.timeout, check.interval);
   section.duration("timeout", check.timeout, kLeastTimeout, kGreatestInterval);
+  if (const Node* fast = section.take("fast_interval"))
+    check.fast_interval = read_duration(context, *fast, "fast_interval", kLeastInterval, kGreatestInterval);
   section.integer("rise", check.rise, 1, 100);
   section.integer("fall", check.fall, 1, 100);
   if (const Node* connect = section.take("connect")) check.connect = read_address(context, *connect, "connect");
@@ -150,6 +153,28 @@ void parse_check(Context& context, const Node& node, CheckSpec& check) {
       check.port = static_cast<std::uint16_t>(*value);
   parse_check_params(section, *find_check_type(check.type), check);
   if (type_known) section.finish();  // otherwise it is not known which keys are known
+}
+
+bool parse_checks(Section& section, const CheckSpec& standard, CheckList& checks, std::vector<Position>& where) {
+  const auto add = [&](const Node& node) {
+    where.push_back(node.where);
+    parse_check(section.context(), node, checks.emplace_back(standard));
+  };
+  const Node* one = section.take("check");
+  const Node* several = section.take("checks");
+  if (one != nullptr && several != nullptr)
+    section.context().diagnostics.error(several->where, "give either check (one) or checks (a list of them)");
+  if (one != nullptr) {
+    add(*one);
+  } else if (several != nullptr && is_sequence(section.context(), *several, "checks", "checks")) {
+    if (several->items.empty())
+      section.context().diagnostics.error(several->where, "checks: the list is empty: for none write {{type: none}}");
+    if (several->items.size() > kMaxChecks)
+      section.context().diagnostics.error(several->where, "checks: {} are more than {}", several->items.size(),
+                                          kMaxChecks);
+    for (const Node& item : several->items) add(item);
+  }
+  return one != nullptr || several != nullptr;
 }
 
 }  // namespace xlvs::config

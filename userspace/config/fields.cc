@@ -35,16 +35,33 @@ struct CheckValueText {
   }
 };
 
-void add_check(Fields& fields, const CheckSpec& check) {
-  fields.emplace_back("check.type", check.type);
-  fields.emplace_back("check.interval", duration_text(check.interval));
-  fields.emplace_back("check.timeout", duration_text(check.timeout));
-  fields.emplace_back("check.rise", std::to_string(check.rise));
-  fields.emplace_back("check.fall", std::to_string(check.fall));
-  fields.emplace_back("check.connect", check.connect ? check.connect->to_string() : "the backend");
-  fields.emplace_back("check.port", check.port ? std::to_string(*check.port) : "the backend's");
-  for (const auto& [name, value] : check.params)
-    fields.emplace_back("check." + name, std::visit(CheckValueText{}, value));
+void add_check(Fields& fields, const std::string& prefix, const CheckSpec& check) {
+  const auto add = [&](const char* name, std::string text) { fields.emplace_back(prefix + name, std::move(text)); };
+  add("type", check.type);
+  add("interval", duration_text(check.interval));
+  add("timeout", duration_text(check.timeout));
+  add("fast_interval", check.fast_interval ? duration_text(*check.fast_interval) : "the interval");
+  add("rise", std::to_string(check.rise));
+  add("fall", std::to_string(check.fall));
+  add("connect", check.connect ? check.connect->to_string() : "the backend");
+  add("port", check.port ? std::to_string(*check.port) : "the backend's");
+  for (const auto& [name, value] : check.params) add(name.c_str(), std::visit(CheckValueText{}, value));
+}
+
+void add_checks(Fields& fields, const CheckList& checks) {
+  if (checks.size() == 1) return add_check(fields, "check.", checks.front());
+  for (std::size_t i = 0; i < checks.size(); ++i) add_check(fields, fmt::format("checks[{}].", i), checks[i]);
+}
+
+void add_life(Fields& fields, const LifeRules& life) {
+  fields.emplace_back("start", to_string(life.start));
+  fields.emplace_back("on_failure", to_string(life.on_failure));
+  fields.emplace_back("reentry_delay", duration_text(life.reentry_delay));
+  fields.emplace_back("slow_start", duration_text(life.slow_start));
+  if (!life.flap) return;
+  fields.emplace_back("flap.changes", std::to_string(life.flap->changes));
+  fields.emplace_back("flap.within", duration_text(life.flap->within));
+  fields.emplace_back("flap.hold", duration_text(life.flap->hold));
 }
 
 }  // namespace
@@ -89,12 +106,17 @@ Fields service_fields(const ServiceConfig& service) {
       {"sloppy_tcp", yes_no(service.sloppy_tcp)},
       {"no_flow", std::string(to_string(service.no_flow))},
   };
-  add_check(fields, service.check);
+  add_checks(fields, service.checks);
+  add_life(fields, service.life);
   return fields;
 }
 
 Fields backend_fields(const BackendConfig& backend) {
-  return {{"weight", std::to_string(backend.weight)}, {"forward", std::string(to_string(backend.forward))}};
+  Fields fields{{"weight", std::to_string(backend.weight)},
+                {"forward", std::string(to_string(backend.forward))},
+                {"tier", std::to_string(backend.tier)}};
+  if (backend.checks) add_checks(fields, *backend.checks);
+  return fields;
 }
 
 }  // namespace xlvs::config

@@ -25,12 +25,15 @@ struct ParsedBackend {
   std::optional<Located<std::uint16_t>> port;
   std::uint32_t weight = 1;
   std::optional<ForwardMethod> forward;
+  unsigned tier = 0;
+  std::optional<CheckList> checks;
+  std::vector<Position> check_where;  // of each of `checks`
 };
 
 struct ParsedService {
   Position where;
-  ServiceConfig config;  // without listeners and backends, whose places are still needed
-  std::optional<Position> check_where;
+  ServiceConfig config;               // without listeners and backends, whose places are still needed
+  std::vector<Position> check_where;  // of each of config.checks
   std::optional<Position> hash_port_where;
   std::optional<Position> hash_fallback_where;
   std::optional<Position> listen_where;
@@ -51,6 +54,10 @@ void parse_interface(Context& context, const Node& node, Parsed& parsed);
 void parse_service(Context& context, const Node& node, Parsed& parsed);
 void parse_backend(Context& context, const Node& node, ParsedService& service);
 void parse_check(Context& context, const Node& node, CheckSpec& check);
+// The keys `check` (one) or `checks` (a list) of `section`; each check starts as `standard`. False: neither is there.
+bool parse_checks(Section& section, const CheckSpec& standard, CheckList& checks, std::vector<Position>& where);
+void parse_life(Section& section, LifeRules& life);
+void parse_flap(Context& context, const Node& node, std::optional<FlapRule>& flap);
 void parse_check_params(Section& section, const CheckType& type, CheckSpec& check);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
 void parse_limits(Context& context, const Node& node, LimitConfig& limits);
@@ -88,6 +95,9 @@ void validate(Diagnostics& diagnostics, Parsed& parsed);
 void validate_service(Diagnostics& diagnostics, ParsedService& service);
 void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
                     const CheckSpec& check);
+// `where` holds the position of each.
+void validate_checks(Diagnostics& diagnostics, const std::vector<Position>& where, const std::string& service,
+                     const CheckList& checks);
 
 // Every key of the format, as "SECTION.KEY": "manage_vips", "services[].check.path".
 [[nodiscard]] std::set<std::string> known_keys();

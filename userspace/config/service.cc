@@ -82,11 +82,12 @@ void parse_service(Context& context, const Node& node, Parsed& parsed) {
                  {to_string(NoFlowPolicy::pass), to_string(NoFlowPolicy::drop)});
   service.hash_port_where = position(section.take("hash_port"));
   service.hash_fallback_where = position(section.take("hash_fallback"));
-  config.check = default_check(service);
-  if (const Node* check = section.take("check")) {
-    service.check_where = check->where;
-    parse_check(context, *check, config.check);
+  const CheckSpec standard = default_check(service);
+  if (!parse_checks(section, standard, config.checks, service.check_where)) {
+    config.checks = {standard};
+    service.check_where = {service.where};
   }
+  parse_life(section, config.life);
   section.each("backends", "backends", [&](const Node& item) { parse_backend(context, item, service); });
   section.finish();
   if (section.is_mapping()) parsed.services.push_back(std::move(service));
@@ -104,8 +105,11 @@ void parse_backend(Context& context, const Node& node, ParsedService& service) {
   ForwardMethod forward = service.config.forward;
   section.choice("forward", forward, parse_forward_method, forward_names());
   backend.forward = forward;
+  section.integer("tier", backend.tier, 0, 9);
+  CheckList checks;
+  if (parse_checks(section, default_check(service), checks, backend.check_where)) backend.checks = std::move(checks);
   section.finish();
-  if (section.is_mapping()) service.backends.push_back(backend);
+  if (section.is_mapping()) service.backends.push_back(std::move(backend));
 }
 
 }  // namespace xlvs::config

@@ -58,6 +58,9 @@ void validate_dns(Diagnostics& diagnostics, const Position& where, const std::st
 
 void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
                     const CheckSpec& check) {
+  if (check.fast_interval && *check.fast_interval > check.interval)
+    diagnostics.error(where, "service {}: the check's fast_interval ({}) is longer than its interval ({})", service,
+                      duration_text(*check.fast_interval), duration_text(check.interval));
   if (check.timeout > check.interval)
     diagnostics.error(where, "service {}: the check's timeout ({}) is longer than its interval ({})", service,
                       duration_text(check.timeout), duration_text(check.interval));
@@ -81,6 +84,18 @@ void validate_check(Diagnostics& diagnostics, const Position& where, const std::
     diagnostics.error(where, "service {}: the check's ca_file has no effect with verify: false", service);
   validate_headers(diagnostics, where, service, check);
   validate_dns(diagnostics, where, service, check);
+}
+
+void validate_checks(Diagnostics& diagnostics, const std::vector<Position>& where, const std::string& service,
+                     const CheckList& checks) {
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    validate_check(diagnostics, where[i], service, checks[i]);
+    if (checks.size() > 1 && checks[i].type == "none")
+      diagnostics.error(where[i], "service {}: a check of type none among others: leave it out", service);
+    if (std::find(checks.begin(), checks.begin() + static_cast<std::ptrdiff_t>(i), checks[i]) !=
+        checks.begin() + static_cast<std::ptrdiff_t>(i))
+      diagnostics.error(where[i], "service {}: the check {} is listed twice", service, quote(to_string(checks[i])));
+  }
 }
 
 }  // namespace xlvs::config

@@ -77,6 +77,9 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
     config.address = *backend.address;
     config.weight = backend.weight;
     config.forward = backend.forward.value_or(service.config.forward);
+    config.tier = backend.tier;
+    config.checks = backend.checks;
+    if (config.checks) validate_checks(diagnostics, backend.check_where, service.config.name, *config.checks);
     if (backend.port) {
       config.port = backend.port->value;
       validate_port(diagnostics, service, backend);
@@ -95,7 +98,7 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
 void validate_service(Diagnostics& diagnostics, ParsedService& service) {
   validate_listen(diagnostics, service);
   validate_scheduler(diagnostics, service);
-  validate_check(diagnostics, service.check_where.value_or(service.where), service.config.name, service.config.check);
+  validate_checks(diagnostics, service.check_where, service.config.name, service.config.checks);
   validate_backends(diagnostics, service);
 }
 

@@ -33,25 +33,49 @@ struct Traffic {
   std::uint64_t flows = 0, in_packets = 0, in_bytes = 0, out_packets = 0, out_bytes = 0;
 };
 
+struct ReasonCount {
+  std::string reason;
+  std::uint64_t count = 0;
+};
+
+struct CheckReport {
+  std::string name;    // "tcp", "http:9000/health"
+  std::string state;   // "up", "down", "unchecked"
+  std::string reason;  // of the last result: "ok", "timeout", ...
+  std::string detail;
+  double latency = 0;                      // of the last result
+  double at = 0;                           // when it came; 0: never
+  std::uint32_t passes = 0, failures = 0;  // in a row
+  std::uint32_t rise = 0, fall = 0;        // how many in a row it takes
+  std::vector<ReasonCount> results;        // how often each was found, since lvsd started
+};
+
 struct HealthReport {
-  std::string state;  // "up", "down", "unchecked"
+  std::string state;  // "up": fit for new flows, "down", "unchecked"
+  std::string life;   // finer: "up", "slow-start", "reentry", "flapping", "down", "unchecked"; "" without a check
+  std::optional<double> until;  // when reentry, slow start or flapping end if nothing fails
   double since = 0;
   std::string reason;  // of the last check: "ok", "timeout", ...
   std::string detail;
   double latency = 0;  // of the last check
   std::uint64_t checks_passed = 0, checks_failed = 0;
+  std::vector<CheckReport> checks;
 };
 
 struct BackendReport {
   std::string service;
-  std::string address;       // "10.0.0.11:8080"
-  std::string forward;       // "nat", "dr"; "local" when the address is the router's own
-  std::uint32_t weight = 0;  // in force
+  std::string address;          // "10.0.0.11:8080"
+  std::string forward;          // "nat", "dr"; "local" when the address is the router's own
+  std::uint32_t weight = 0;     // in force, rounded up
+  double effective_weight = 0;  // the same exactly: slow start and what the server asks for make fractions
   std::uint32_t configured_weight = 0;
   bool drained = false;  // by an override
   std::optional<std::uint32_t> weight_override;
-  std::string
-      state;  // what the operator sees first: "up", "down", "drained", "unchecked", "no-route" (next hop unknown)
+  // What the operator sees first: "up", "slow-start", "reentry", "flapping", "down", "drained", "unchecked", "standby"
+  // (fit, but another tier is in use), "no-route" (next hop unknown).
+  std::string state;
+  std::string why;  // the state in words
+  std::uint32_t tier = 0;
   HealthReport health;
   std::uint32_t active = 0, inactive = 0;
   Traffic traffic;

@@ -26,14 +26,36 @@ void visit(auto& field, Is<Traffic> auto& v) {
   field("out_bytes", v.out_bytes);
 }
 
+void visit(auto& field, Is<ReasonCount> auto& v) {
+  field("reason", v.reason);
+  field("count", v.count);
+}
+
+void visit(auto& field, Is<CheckReport> auto& v) {
+  field("name", v.name);
+  field("state", v.state);
+  field("reason", v.reason);
+  field("detail", v.detail);
+  field("latency", v.latency);
+  field("at", v.at);
+  field("passes", v.passes);
+  field("failures", v.failures);
+  field("rise", v.rise);
+  field("fall", v.fall);
+  field("results", v.results);
+}
+
 void visit(auto& field, Is<HealthReport> auto& v) {
   field("state", v.state);
+  field("life", v.life);
+  field("until", v.until);
   field("since", v.since);
   field("reason", v.reason);
   field("detail", v.detail);
   field("latency", v.latency);
   field("checks_passed", v.checks_passed);
   field("checks_failed", v.checks_failed);
+  field("checks", v.checks);
 }
 
 void visit(auto& field, Is<BackendReport> auto& v) {
@@ -41,10 +63,13 @@ void visit(auto& field, Is<BackendReport> auto& v) {
   field("address", v.address);
   field("forward", v.forward);
   field("weight", v.weight);
+  field("effective_weight", v.effective_weight);
   field("configured_weight", v.configured_weight);
   field("drained", v.drained);
   field("weight_override", v.weight_override);
   field("state", v.state);
+  field("why", v.why);
+  field("tier", v.tier);
   field("health", v.health);
   field("active", v.active);
   field("inactive", v.inactive);

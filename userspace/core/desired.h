@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,9 +19,12 @@ namespace xlvs {
 struct DesiredBackend {
   Endpoint endpoint;
   ForwardMethod forward = ForwardMethod::nat;
-  std::uint32_t weight = 1;               // in force: override, else configured; 0: drained, keeps its flows
-  bool up = true;                         // false: a failed check; not in the scheduler's table, keeps its flows
+  // In force, relative to those of the service's other backends: weights are scaled up while one of them has a fraction
+  // of its own (slow start, or what it asked for). 0: drained, keeps its flows.
+  std::uint32_t weight = 1;
+  bool up = true;  // false: not in the scheduler's table (failed, or not needed); keeps its flows
   std::uint32_t weight_before_drain = 0;  // what Member::weight_before_drain is made of; 0 when not drained
+  bool failed = false;                    // its health, or the operator, took it out
 
   friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
 };
@@ -63,9 +67,19 @@ struct Override {
 };
 using Overrides = std::map<BackendRef, Override>;
 
-// Pure: the one place where configuration, overrides and health meet. `is_up` is asked once per backend. Overrides of
+// What its health lets a backend do.
+struct Fitness {
+  bool up = true;                       // it may take new flows
+  std::uint32_t permille = 1000;        // of its weight: slow start, or the share it asked for; 0: none
+  std::optional<std::uint32_t> weight;  // the weight it asked for, instead of the configured one
+};
+
+// What it comes to, in the configuration's own units, for people.
+[[nodiscard]] double weight_in_force(const BackendConfig& backend, const Override& change, const Fitness& fitness);
+
+// Pure: the one place where configuration, overrides and health meet. `fitness` is asked once per backend. Overrides of
 // backends that the configuration does not have are ignored (and kept by the caller, for when they return).
 [[nodiscard]] Desired compute_desired(const Config& config, const Overrides& overrides,
-                                      const std::function<bool(const BackendRef&)>& is_up);
+                                      const std::function<Fitness(const BackendRef&)>& fitness);
 
 }  // namespace xlvs

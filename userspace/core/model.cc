@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <utility>
@@ -17,6 +18,9 @@ constexpr Names<ForwardMethod, 2> kForwardMethods{{{ForwardMethod::nat, "nat"}, 
 constexpr Names<NoFlowPolicy, 2> kNoFlowPolicies{{{NoFlowPolicy::pass, "pass"}, {NoFlowPolicy::drop, "drop"}}};
 constexpr Names<XdpMode, 3> kXdpModes{
     {{XdpMode::automatic, "auto"}, {XdpMode::native, "native"}, {XdpMode::generic, "generic"}}};
+
+constexpr Names<StartState, 2> kStartStates{{{StartState::down, "down"}, {StartState::up, "up"}}};
+constexpr Names<OnFailure, 2> kOnFailures{{{OnFailure::remove, "remove"}, {OnFailure::drain, "drain"}}};
 
 template <typename Enum, std::size_t N>
 std::string_view name_of(const Names<Enum, N>& names, Enum value) {
@@ -46,6 +50,34 @@ std::string_view to_string(NoFlowPolicy policy) {
 }
 std::optional<NoFlowPolicy> parse_no_flow_policy(std::string_view name) {
   return value_of(kNoFlowPolicies, name);
+}
+
+std::string_view to_string(StartState state) {
+  return name_of(kStartStates, state);
+}
+std::optional<StartState> parse_start_state(std::string_view name) {
+  return value_of(kStartStates, name);
+}
+
+std::string_view to_string(OnFailure action) {
+  return name_of(kOnFailures, action);
+}
+std::optional<OnFailure> parse_on_failure(std::string_view name) {
+  return value_of(kOnFailures, name);
+}
+
+std::string to_string(const CheckSpec& check) {
+  std::string text = check.type;
+  if (check.port) text += ":" + std::to_string(*check.port);
+  const auto path = check.params.find("path");
+  if (path != check.params.end()) {
+    if (const auto* value = std::get_if<std::string>(&path->second)) text += *value;
+  }
+  return text;
+}
+
+bool is_checked(const CheckList& checks) {
+  return std::any_of(checks.begin(), checks.end(), [](const CheckSpec& check) { return check.type != "none"; });
 }
 
 std::string_view to_string(XdpMode mode) {

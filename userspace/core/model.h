@@ -39,14 +39,15 @@ using CheckValue = std::variant<bool, std::int64_t, std::string, Milliseconds, s
                                 std::map<std::string, std::string>>;
 
 struct CheckSpec {
-  std::string type = "tcp";                  // a row of check_types(); "none": always up
-  Milliseconds interval{2000};               // from the start of one check to the start of the next; 100 ms .. 1 h
-  Milliseconds timeout{1000};                // for the whole check; at most the interval
-  unsigned rise = 2;                         // consecutive passes that bring a backend up; 1..100
-  unsigned fall = 3;                         // consecutive failures that take it down; 1..100
-  std::optional<IpAddress> connect;          // check this host instead of the backend
-  std::optional<std::uint16_t> port;         // check this port instead of the backend's
-  std::map<std::string, CheckValue> params;  // every parameter of the type, defaults filled in
+  std::string type = "tcp";                   // a row of check_types(); "none": always up
+  Milliseconds interval{2000};                // from the start of one check to the start of the next; 100 ms .. 1 h
+  Milliseconds timeout{1000};                 // for the whole check; at most the interval
+  unsigned rise = 2;                          // consecutive passes that bring a backend up; 1..100
+  unsigned fall = 3;                          // consecutive failures that take it down; 1..100
+  std::optional<Milliseconds> fast_interval;  // instead of interval while results point to another state
+  std::optional<IpAddress> connect;           // check this host instead of the backend
+  std::optional<std::uint16_t> port;          // check this port instead of the backend's
+  std::map<std::string, CheckValue> params;   // every parameter of the type, defaults filled in
 
   // What is asked to know about a backend.
   [[nodiscard]] Endpoint target(const Endpoint& backend) const {
@@ -55,11 +56,24 @@ struct CheckSpec {
   friend bool operator==(const CheckSpec&, const CheckSpec&) = default;
 };
 
+// What a check is called in reports and labels: "tcp", "http:9000/health".
+[[nodiscard]] std::string to_string(const CheckSpec& check);
+
+// All of them must pass. None, or only ones of type "none": the backend is always up.
+using CheckList = std::vector<CheckSpec>;
+[[nodiscard]] bool is_checked(const CheckList& checks);
+
+// The tier of the server that says sorry; those of backends are below. A tier is used when no lower one has a backend
+// that is fit.
+inline constexpr unsigned kSorryTier = 255;
+
 struct BackendConfig {
   IpAddress address;
   std::uint16_t port = 0;                      // resolved: the listeners' port when the configuration leaves it out
   std::uint32_t weight = 1;                    // 0..65535; 0: drained
   ForwardMethod forward = ForwardMethod::nat;  // resolved: the service's unless overridden
+  unsigned tier = 0;                           // 0: in use first; 1..9: when the tiers before have nobody; kSorryTier
+  std::optional<CheckList> checks = {};        // instead of the service's
 
   [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
@@ -69,6 +83,34 @@ struct BackendConfig {
 enum class NoFlowPolicy : std::uint8_t { pass, drop };  // pass: the host answers it with a TCP reset
 [[nodiscard]] std::string_view to_string(NoFlowPolicy policy);
 [[nodiscard]] std::optional<NoFlowPolicy> parse_no_flow_policy(std::string_view name);
+
+enum class StartState : std::uint8_t { down, up };
+[[nodiscard]] std::string_view to_string(StartState state);
+[[nodiscard]] std::optional<StartState> parse_start_state(std::string_view name);
+
+// What becomes of a backend that fails. remove: as if it were not there; drain: weight 0, so that hash schedulers keep
+// its place (LVS' quiesce). Established flows go on in both cases.
+enum class OnFailure : std::uint8_t { remove, drain };
+[[nodiscard]] std::string_view to_string(OnFailure action);
+[[nodiscard]] std::optional<OnFailure> parse_on_failure(std::string_view name);
+
+// A backend that comes and goes `changes` times `within` is held out until its health has not changed for `hold`.
+struct FlapRule {
+  unsigned changes = 6;  // 2..100; coming is one, going is one
+  Milliseconds within{60'000};
+  Milliseconds hold{120'000};
+  friend bool operator==(const FlapRule&, const FlapRule&) = default;
+};
+
+// From what checks find to what a backend gets; health/life.h carries it out.
+struct LifeRules {
+  StartState start = StartState::down;  // before the first result
+  OnFailure on_failure = OnFailure::remove;
+  Milliseconds reentry_delay{0};  // after a failure every check must pass for so long
+  Milliseconds slow_start{0};     // after a failure the weight grows for so long
+  std::optional<FlapRule> flap;
+  friend bool operator==(const LifeRules&, const LifeRules&) = default;
+};
 
 struct ServiceConfig {
   std::string name;                 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, unique
@@ -80,10 +122,14 @@ struct ServiceConfig {
       false;                // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
   bool sloppy_tcp = false;  // any TCP segment but RST may create a flow
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
-  CheckSpec check;
+  CheckList checks;
+  LifeRules life;
   std::vector<BackendConfig> backends;  // in the operator's order, which rr and ties of lc follow; unique endpoints
 
   [[nodiscard]] Family family() const { return listeners.front().address.family(); }
+  [[nodiscard]] const CheckList& checks_of(const BackendConfig& backend) const {
+    return backend.checks ? *backend.checks : checks;
+  }
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 

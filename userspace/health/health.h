@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Health checks. A prober knows one way to ask one server and reports; the monitor decides when to ask and, with the
-// rise/fall state machine, what the answers mean. Thread rule: the event loop's thread; no call blocks.
+// Health checks. A prober knows one way to ask one server and reports; the monitor decides when to ask; what the
+// answers mean is decided in life.h. Thread rule: the event loop's thread; no call blocks.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,17 +19,9 @@
 #include "core/desired.h"
 #include "core/model.h"
 #include "core/result.h"
+#include "health/life.h"
 
 namespace xlvs::health {
-
-// Some servers say with a passed check how much they can bear: an agent "75%" of the configured weight, a program an
-// absolute weight. It holds until the next passed check says something else or nothing.
-struct WeightAdvice {
-  enum class Unit { percent, absolute };
-  Unit unit = Unit::percent;
-  std::uint32_t value = 100;  // percent: 0..10,000 of the configured weight; absolute: 0..65535; 0: drained
-  friend bool operator==(const WeightAdvice&, const WeightAdvice&) = default;
-};
 
 // What one check found. `reason` is a stable word for metrics; docs/config.md tells what each type can say:
 //   ok
@@ -71,68 +65,86 @@ struct ProberType {
 };
 [[nodiscard]] std::span<const ProberType> prober_types();
 
-enum class HealthState { up, down };
+// One check of a backend.
+struct CheckHealth {
+  std::string name;  // as to_string(CheckSpec) has it
+  bool decided = false;
+  HealthState state = HealthState::down;
+  unsigned passes = 0;    // in a row
+  unsigned failures = 0;  // in a row
+  unsigned rise = 0;
+  unsigned fall = 0;
+  std::optional<ProbeResult> last;
+  std::chrono::system_clock::time_point at;      // of the last result
+  std::map<std::string, std::uint64_t> results;  // how often each reason was found, "ok" included
+};
 
 // A backend's health as status, metrics and the state file show it.
 struct Health {
-  HealthState state = HealthState::down;
-  bool checked = false;                         // false until the first result (or an adopted state)
-  std::chrono::system_clock::time_point since;  // of the present state
-  unsigned passes = 0;                          // in a row
-  unsigned failures = 0;                        // in a row
-  std::optional<ProbeResult> last;
+  HealthState state = HealthState::down;  // up: it may take new flows
+  LifeState life = LifeState::unchecked;
+  bool checked = false;                                        // false until the first result (or an adopted state)
+  std::chrono::system_clock::time_point since;                 // of the present state
+  std::optional<std::chrono::system_clock::time_point> until;  // when it will have lasted its time, if nothing fails
+  unsigned passes = 0;                                         // in a row, of the check that decides
+  unsigned failures = 0;                                       // the same
+  std::optional<ProbeResult> last;  // of the check that decides: one that is down, else the newest
+  std::string deciding;             // its name
   std::uint64_t checks_passed = 0;
   std::uint64_t checks_failed = 0;
+  std::uint32_t permille = 1000;        // of its weight; below: slow start, or what it asked for
+  std::optional<std::uint32_t> weight;  // the absolute weight it asked for
+  bool advised = false;                 // permille or weight are (partly) what it asked for
+  std::vector<CheckHealth> checks;
 };
 
-// Rise and fall, pure. A backend starts down and comes up on the first pass (as keepalived's first check does); from
-// then on `rise` passes in a row bring it up and `fall` failures in a row take it down.
-class RiseFall {
- public:
-  RiseFall(unsigned rise, unsigned fall) : rise_(rise), fall_(fall) {}
-  // Returns true when this result changed the state.
-  bool report(bool passed);
-  void adopt(HealthState state);  // from a previous lvsd: as if it had been reached by checks
-  [[nodiscard]] HealthState state() const { return state_; }
-  [[nodiscard]] bool decided() const { return decided_; }
-  [[nodiscard]] unsigned passes() const { return passes_; }
-  [[nodiscard]] unsigned failures() const { return failures_; }
-
- private:
-  unsigned rise_;
-  unsigned fall_;
-  HealthState state_ = HealthState::down;
-  bool decided_ = false;
-  unsigned passes_ = 0;
-  unsigned failures_ = 0;
-};
-
+// What outlives lvsd of a backend's health.
 struct AdoptedHealth {
-  HealthState state = HealthState::down;
+  LifeState state = LifeState::down;
   std::chrono::system_clock::time_point since;
+  // reentry: since when all checks pass; slow_start: its begin; flapping: its end
+  std::chrono::system_clock::time_point mark{};
+  std::vector<std::chrono::system_clock::time_point> changes{};  // that count for flap damping
+  friend bool operator==(const AdoptedHealth&, const AdoptedHealth&) = default;
+};
+
+// How long after their time checks began: a loop that is held up shows here first.
+struct Lateness {
+  static constexpr std::array<std::chrono::milliseconds, 7> kBounds{
+      {std::chrono::milliseconds{1}, std::chrono::milliseconds{5}, std::chrono::milliseconds{10},
+       std::chrono::milliseconds{50}, std::chrono::milliseconds{100}, std::chrono::milliseconds{500},
+       std::chrono::milliseconds{1000}}};
+  std::array<std::uint64_t, kBounds.size() + 1>
+      counts{};  // at most the bound, and above the one before; last: above all
+  std::chrono::duration<double> sum{0};
+  void add(std::chrono::steady_clock::duration late);
 };
 
 // Runs the checks of a whole configuration. Backends of several services that are to be checked in the very same way
 // (same address, port and CheckSpec) share one check.
 class Monitor {
  public:
-  // The backend's state changed (also once when it is first decided); `health.last` says why. Comes from the event
-  // loop, never from within set(); may call set(), but not destroy the monitor.
-  using Changed = std::function<void(const BackendRef&, const Health&)>;
+  // The backend's state changed (also once when it is first decided; `health.last` says why), or only its share of the
+  // weight. Comes from the event loop, never from within set(); may call set(), but not destroy the monitor.
+  using Changed = std::function<void(const BackendRef&, const Health&, Life::Change)>;
 
   Monitor(boost::asio::io_context& loop, Changed changed);
   ~Monitor();
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
-  // The complete set of backends to check. Those whose CheckSpec is unchanged keep state and rhythm; those whose
-  // CheckSpec changed keep their state until the new check says otherwise; new ones start at once (spread over up to
-  // their interval when there are many), removed ones stop. Checks of type "none" are up. `adopted` gives start states
-  // of backends that were not checked before. What set() itself decides ("none", adopted) is not reported, but there to
-  // be read.
+  // The complete set of backends to check. Those whose checks are unchanged keep state and rhythm; those whose checks
+  // changed keep their state until the new ones say otherwise; new ones start at once (spread over up to their interval
+  // when there are many), removed ones stop. `adopted` gives start states of backends that were not checked before.
+  // What set() itself decides (no check, adopted, known from a shared check) is not reported, but there to be read.
   void set(const Config& config, const std::map<BackendRef, AdoptedHealth>& adopted = {});
   [[nodiscard]] bool is_up(const BackendRef& backend) const;
   [[nodiscard]] const Health* find(const BackendRef& backend) const;  // nullptr: unknown
+  // What a later monitor adopts; nullopt: unknown, unchecked, or without a check.
+  [[nodiscard]] std::optional<AdoptedHealth> memory(const BackendRef& backend) const;
+
+  // How late checks began, since the start.
+  [[nodiscard]] const Lateness& lateness() const;
 
  private:
   struct Impl;

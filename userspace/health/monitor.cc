@@ -7,117 +7,105 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "health/check.h"
 #include "health/health.h"
 
 namespace xlvs::health {
-namespace {
 
 using Clock = std::chrono::steady_clock;
+using Wall = std::chrono::system_clock;
+
+// A backend with its checks: what they found, and what that means.
+struct Watch {
+  BackendRef ref;
+  std::vector<std::shared_ptr<Check>> checks;  // none: always up
+  Life life{{}, {}};
+  Health health;
+  std::optional<Clock::time_point> waking;  // as Monitor::Impl::wakes has it
+};
+
+namespace {
 
 constexpr std::chrono::milliseconds kStartSpacing{1};  // new checks start at about a thousand per second
 
-const ProberType& prober_type(const std::string& name) {
-  const auto types = prober_types();
-  const auto found =
-      std::find_if(types.begin(), types.end(), [&](const ProberType& type) { return type.name == name; });
-  if (found == types.end()) std::abort();  // config/ accepts rows of check_types() only
-  return *found;
-}
+struct Now {
+  Clock::time_point steady = Clock::now();
+  Wall::time_point wall = Wall::now();
 
-// One endpoint checked in one way, for all backends that want just that.
-class Check : public std::enable_shared_from_this<Check> {
- public:
-  using Changed = std::function<void(const std::shared_ptr<Check>&)>;
-
-  Check(boost::asio::io_context& loop, ProbeTarget target, Changed changed);
-
-  // Takes over what is known of the backend from an earlier check, or an earlier lvsd.
-  void inherit(const Health& earlier);
-  void start_at(Clock::time_point when);
-  void stop();
-
-  [[nodiscard]] const ProbeTarget& target() const { return target_; }
-  [[nodiscard]] const Health& health() const { return health_; }
-  std::set<BackendRef> users;
-
- private:
-  void probe();
-  void finish(Clock::time_point begin, ProbeResult result);
-
-  ProbeTarget target_;
-  Changed changed_;
-  RiseFall rise_fall_;
-  Health health_;
-  boost::asio::steady_timer timer_;
-  std::unique_ptr<Prober> prober_;  // none: always up
-  bool stopped_ = false;
+  [[nodiscard]] Wall::time_point to_wall(Clock::time_point time) const {
+    return wall + std::chrono::duration_cast<Wall::duration>(time - steady);
+  }
+  [[nodiscard]] Clock::time_point to_steady(Wall::time_point time) const {
+    return steady + std::chrono::duration_cast<Clock::duration>(time - wall);
+  }
 };
 
-Check::Check(boost::asio::io_context& loop, ProbeTarget target, Changed changed)
-    : target_(std::move(target)),
-      changed_(std::move(changed)),
-      rise_fall_(target_.spec.rise, target_.spec.fall),
-      timer_(loop) {
-  if (const auto make = prober_type(target_.spec.type).make) {
-    prober_ = make(loop, target_);
-  } else {
-    health_.state = HealthState::up;
-    health_.checked = true;
-    health_.since = std::chrono::system_clock::now();
+// What status and metrics show follows from the machine.
+void show_life(Watch& watch, const Now& now) {
+  Health& health = watch.health;
+  health.state = watch.life.usable() ? HealthState::up : HealthState::down;
+  health.life = watch.life.state();
+  const auto ends = watch.life.ends();
+  health.until = ends ? std::optional(now.to_wall(*ends)) : std::nullopt;
+  health.permille = watch.life.permille();
+  health.weight = watch.life.weight();
+  health.advised = watch.life.advised();
+}
+
+void show_check(Watch& watch, std::size_t index) {
+  CheckHealth& check = watch.health.checks[index];
+  const RiseFall& counts = watch.life.check(index);
+  check.decided = counts.decided();
+  check.state = counts.state();
+  check.passes = counts.passes();
+  check.failures = counts.failures();
+}
+
+// The check that decides: one that is down, else the one that has just answered.
+void show_deciding(Watch& watch, std::size_t newest) {
+  std::size_t deciding = newest;
+  const auto& checks = watch.health.checks;
+  for (std::size_t i = checks.size(); i-- > 0;) {
+    if (checks[i].decided && checks[i].state == HealthState::down && checks[i].last) deciding = i;
   }
+  Health& health = watch.health;
+  health.last = checks[deciding].last;
+  health.deciding = checks[deciding].name;
+  health.passes = checks[deciding].passes;
+  health.failures = checks[deciding].failures;
 }
 
-void Check::inherit(const Health& earlier) {
-  const bool always_up = !prober_;
-  if (always_up && earlier.state == HealthState::down) return;
-  health_ = earlier;
-  health_.passes = 0;
-  health_.failures = 0;
-  rise_fall_.adopt(earlier.state);
+Life::Change take_result(Watch& watch, std::size_t index, const Check& check, const Now& now) {
+  const ProbeResult& result = *check.last();
+  Health& health = watch.health;
+  const Life::Change change = watch.life.report(index, result.passed, result.weight, now.steady);
+  ++(result.passed ? health.checks_passed : health.checks_failed);
+  CheckHealth& shown = health.checks[index];
+  shown.last = result;
+  shown.at = check.last_at();
+  ++shown.results[result.reason];
+  show_check(watch, index);
+  show_deciding(watch, index);
+  show_life(watch, now);
+  health.checked = health.checked || watch.life.decided();
+  if (change == Life::Change::state) health.since = now.wall;
+  return change;
 }
 
-void Check::start_at(Clock::time_point when) {
-  if (!prober_ || stopped_) return;
-  timer_.expires_at(when);
-  timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (!error && self && !self->stopped_) self->probe();
-  });
-}
-
-void Check::stop() {
-  stopped_ = true;
-  timer_.cancel();
-}
-
-void Check::probe() {
-  prober_->start(target_.spec.timeout,
-                 [this, begin = Clock::now()](ProbeResult result) { finish(begin, std::move(result)); });
-}
-
-void Check::finish(Clock::time_point begin, ProbeResult result) {
-  if (stopped_) return;
-  // The rhythm goes from start to start; a check that was held up is followed at once, by one.
-  start_at(std::max(begin + target_.spec.interval, Clock::now()));
-  const bool changed = rise_fall_.report(result.passed);
-  ++(result.passed ? health_.checks_passed : health_.checks_failed);
-  health_.checked = true;
-  health_.passes = rise_fall_.passes();
-  health_.failures = rise_fall_.failures();
-  health_.last = std::move(result);
-  if (!changed) return;
-  health_.state = rise_fall_.state();
-  health_.since = std::chrono::system_clock::now();
-  changed_(shared_from_this());  // which may stop this check, and let go of it
+Life::Memory memory_of(const AdoptedHealth& adopted, const Now& now) {
+  Life::Memory memory{adopted.state, now.to_steady(adopted.mark), {}};
+  for (const Wall::time_point change : adopted.changes) memory.changes.push_back(now.to_steady(change));
+  return memory;
 }
 
 }  // namespace
 
 struct Monitor::Impl {
   using Checks = std::multimap<Endpoint, std::shared_ptr<Check>>;
-  using Backends = std::map<BackendRef, std::shared_ptr<Check>>;
+  using Backends = std::map<BackendRef, std::unique_ptr<Watch>>;
+  using Changes = std::vector<std::pair<BackendRef, Life::Change>>;
 
-  Impl(boost::asio::io_context& io, Changed callback) : loop(io), changed(std::move(callback)) {}
+  Impl(boost::asio::io_context& io, Changed callback) : loop(io), changed(std::move(callback)), wake_timer(io) {}
   ~Impl() {
     for (const auto& [endpoint, check] : checks) check->stop();
   }
@@ -133,18 +121,71 @@ struct Monitor::Impl {
         return check;
       }
     }
-    auto check = std::make_shared<Check>(loop, target, [this](const std::shared_ptr<Check>& it) { report(it); });
+    auto check = std::make_shared<Check>(loop, target, check_events);
     next.emplace(target.endpoint, check);
     created.push_back(check);
     return check;
   }
 
-  void report(const std::shared_ptr<Check>& check) {
-    const std::set<BackendRef> users = check->users;  // the callback may change them
-    const Health health = check->health();
-    for (const BackendRef& user : users) {
-      if (check->users.contains(user)) changed(user, health);
+  void note(Watch& watch, Life::Change change) {
+    if (change != Life::Change::none) pending.emplace_back(watch.ref, change);
+    plan_wake(watch);
+  }
+
+  bool take(const Check& check) {
+    const Now now;
+    bool hurry = false;
+    for (const auto& [watch, index] : check.users) {
+      note(*watch, take_result(*watch, index, check, now));
+      hurry |= watch->life.undecided(index);
     }
+    return hurry;
+  }
+
+  // A callback may call set(): whoever is gone or was decided anew by it is looked up again, not remembered.
+  void announce() {
+    Changes changes = std::exchange(pending, {});
+    for (const auto& [ref, change] : changes) {
+      const auto found = backends.find(ref);
+      if (found != backends.end()) changed(ref, Health(found->second->health), change);
+    }
+  }
+
+  void plan_wake(Watch& watch) {
+    const auto wanted = watch.life.next_wake();
+    if (wanted == watch.waking) return;
+    if (watch.waking) wakes.erase({*watch.waking, &watch});
+    if (wanted) wakes.insert({*wanted, &watch});
+    watch.waking = wanted;
+    arm();
+  }
+
+  void arm() {
+    if (wakes.empty()) return;
+    const auto first = wakes.begin()->first;
+    if (armed && *armed <= first) return;
+    armed = first;
+    wake_timer.expires_at(first);
+    wake_timer.async_wait([this](boost::system::error_code error) {
+      if (error) return;
+      armed.reset();
+      wake();
+    });
+  }
+
+  void wake() {
+    const Now now;
+    while (!wakes.empty() && wakes.begin()->first <= now.steady) {
+      Watch& watch = *wakes.begin()->second;
+      wakes.erase(wakes.begin());
+      watch.waking.reset();
+      const Life::Change change = watch.life.wake(now.steady);
+      show_life(watch, now);
+      if (change == Life::Change::state) watch.health.since = now.wall;
+      note(watch, change);
+    }
+    arm();
+    announce();
   }
 
   // Spread, so that a thousand checks do not beat in step ever after.
@@ -159,12 +200,55 @@ struct Monitor::Impl {
     created.clear();
   }
 
+  // A new life, which goes on from what is known: of the same backend before, of an earlier lvsd, or of others that
+  // share its checks.
+  void begin_life(Watch& watch, const ServiceConfig& service, const CheckList& specs, const AdoptedHealth* adopted,
+                  const Now& now) {
+    const auto earlier = watch.health.checked ? std::optional(watch.life.memory()) : std::nullopt;
+    std::vector<Life::Counts> counts;
+    watch.health.checks.clear();
+    for (std::size_t i = 0; i < watch.checks.size(); ++i) {
+      const CheckSpec& spec = watch.checks[i]->target().spec;
+      counts.push_back({spec.rise, spec.fall});
+      CheckHealth& shown = watch.health.checks.emplace_back();
+      shown.name = to_string(specs[i]);
+      shown.rise = spec.rise;
+      shown.fall = spec.fall;
+    }
+    const LifeState before = watch.life.state();
+    watch.life = Life(service.life, counts);
+    if (earlier) {
+      watch.life.adopt(*earlier, now.steady);
+    } else if (adopted != nullptr) {
+      watch.life.adopt(memory_of(*adopted, now), now.steady);
+      watch.health.since = adopted->since;
+    } else if (services.contains(service.name)) {
+      watch.life.join_running_pool();
+    }
+    if (watch.health.since == Wall::time_point{} || (earlier && watch.life.state() != before))
+      watch.health.since = now.wall;
+    watch.health.checked = watch.checks.empty() || earlier || adopted != nullptr;
+    for (std::size_t i = 0; i < watch.checks.size(); ++i) {
+      if (!watch.health.checked && watch.checks[i]->last()) take_result(watch, i, *watch.checks[i], now);
+      show_check(watch, i);
+    }
+    show_life(watch, now);
+  }
+
   boost::asio::io_context& loop;
   Changed changed;
+  Check::Events check_events{[this](Clock::duration late) { lateness.add(late); },
+                             [this](const Check& check) { return take(check); }, [this] { announce(); }};
   Checks checks;
   Backends backends;
+  std::set<std::string> services;               // of the set() before
   std::vector<std::shared_ptr<Check>> created;  // by the set() under way
   std::minstd_rand random{std::random_device{}()};
+  Changes pending;  // to be announced
+  std::set<std::pair<Clock::time_point, Watch*>> wakes;
+  boost::asio::steady_timer wake_timer;
+  std::optional<Clock::time_point> armed;
+  Lateness lateness;
 };
 
 Monitor::Monitor(boost::asio::io_context& loop, Changed changed)
@@ -173,30 +257,42 @@ Monitor::Monitor(boost::asio::io_context& loop, Changed changed)
 Monitor::~Monitor() = default;
 
 void Monitor::set(const Config& config, const std::map<BackendRef, AdoptedHealth>& adopted) {
+  const Now now;
   Impl::Checks next;
-  Impl::Backends backends;
+  Impl::Backends before = std::exchange(impl_->backends, {});
+  impl_->pending.clear();
+  impl_->wakes.clear();
   for (const auto& [endpoint, check] : impl_->checks) check->users.clear();
   for (const ServiceConfig& service : config.services) {
     for (const BackendConfig& backend : service.backends) {
       const BackendRef ref{service.name, backend.endpoint()};
-      const ProbeTarget target{service.check.target(ref.endpoint), service.check};
-      const auto check = impl_->obtain(next, target);
-      check->users.insert(ref);
-      if (const Health* earlier = find(ref); earlier != nullptr && earlier->checked && !check->health().checked) {
-        check->inherit(*earlier);
-      } else if (const auto found = adopted.find(ref); found != adopted.end() && !check->health().checked) {
-        Health health;
-        health.state = found->second.state;
-        health.since = found->second.since;
-        health.checked = true;
-        check->inherit(health);
+      std::vector<std::shared_ptr<Check>> checks;
+      const CheckList& specs = service.checks_of(backend);
+      for (const CheckSpec& spec : specs) {
+        if (spec.type == "none") continue;
+        checks.push_back(impl_->obtain(next, {spec.target(ref.endpoint), spec}));
       }
-      backends.emplace(ref, check);
+      const auto known = before.find(ref);
+      auto watch = known == before.end() ? std::make_unique<Watch>() : std::move(known->second);
+      watch->ref = ref;
+      watch->waking.reset();
+      for (std::size_t i = 0; i < checks.size(); ++i) checks[i]->users.emplace_back(watch.get(), i);
+      if (known != before.end() && checks == watch->checks) {
+        watch->life.set_rules(service.life, now.steady);
+        show_life(*watch, now);
+      } else {
+        watch->checks = std::move(checks);
+        const auto found = adopted.find(ref);
+        impl_->begin_life(*watch, service, specs, found == adopted.end() ? nullptr : &found->second, now);
+      }
+      impl_->plan_wake(*watch);
+      impl_->backends.emplace(ref, std::move(watch));
     }
   }
   for (const auto& [endpoint, check] : impl_->checks) check->stop();  // what nobody wants any more
   impl_->checks = std::move(next);
-  impl_->backends = std::move(backends);
+  impl_->services.clear();
+  for (const ServiceConfig& service : config.services) impl_->services.insert(service.name);
   impl_->start_created();
 }
 
@@ -207,7 +303,30 @@ bool Monitor::is_up(const BackendRef& backend) const {
 
 const Health* Monitor::find(const BackendRef& backend) const {
   const auto found = impl_->backends.find(backend);
-  return found == impl_->backends.end() ? nullptr : &found->second->health();
+  return found == impl_->backends.end() ? nullptr : &found->second->health;
+}
+
+std::optional<AdoptedHealth> Monitor::memory(const BackendRef& backend) const {
+  const auto found = impl_->backends.find(backend);
+  if (found == impl_->backends.end()) return std::nullopt;
+  const Watch& watch = *found->second;
+  if (watch.checks.empty() || !watch.health.checked) return std::nullopt;
+  const Now now;
+  const Life::Memory memory = watch.life.memory();
+  AdoptedHealth adopted{memory.state, watch.health.since, now.to_wall(memory.mark), {}};
+  if (memory.mark == Life::Time{}) adopted.mark = {};
+  for (const Clock::time_point change : memory.changes) adopted.changes.push_back(now.to_wall(change));
+  return adopted;
+}
+
+const Lateness& Monitor::lateness() const {
+  return impl_->lateness;
+}
+
+void Lateness::add(Clock::duration late) {
+  sum += late;
+  const auto* bound = std::find_if(kBounds.begin(), kBounds.end(), [&](auto limit) { return late <= limit; });
+  ++counts[static_cast<std::size_t>(bound - kBounds.begin())];
 }
 
 }  // namespace xlvs::health

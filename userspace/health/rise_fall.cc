@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "health/health.h"
+#include "health/rise_fall.h"
 
 namespace xlvs::health {
 

@@ -12,7 +12,7 @@
 namespace xlvs::agent {
 namespace {
 
-using health::HealthState;
+using health::LifeState;
 using ::testing::HasSubstr;
 
 BackendRef ref(const std::string& service, const std::string& endpoint) {
@@ -25,8 +25,8 @@ State example() {
   state.overrides[ref("web", "10.0.0.11:8080")] = {true, std::nullopt};
   state.overrides[ref("dns", "[2001:db8::11]:53")] = {false, 0};
   state.health[ref("web", "10.0.0.11:8080")] = {
-      HealthState::up, std::chrono::system_clock::time_point(std::chrono::milliseconds(1234567))};
-  state.health[ref("web", "10.0.0.12:8080")] = {HealthState::down, {}};
+      LifeState::up, std::chrono::system_clock::time_point(std::chrono::milliseconds(1234567))};
+  state.health[ref("web", "10.0.0.12:8080")] = {LifeState::down, {}};
   state.vip_interface = "lo";
   state.vips = {*IpAddress::parse("198.51.100.10"), *IpAddress::parse("2001:db8::10")};
   return state;

@@ -64,6 +64,7 @@ services:
       type: https
       interval: 5s
       timeout: 250ms
+      fast_interval: 500ms
       rise: 4
       fall: 5
       port: 8443
@@ -74,9 +75,14 @@ services:
       status: ["300-399", 200]
       sni: sni.example.com
       verify: false
+    start: up
+    on_failure: drain
+    reentry_delay: 15s
+    slow_start: 1m
+    flap: {changes: 4, within: 30s, hold: 5m}
     backends:
       - {address: 10.0.0.11}
-      - {address: 10.0.0.12, port: 8080, weight: 65535, forward: nat}
+      - {address: 10.0.0.12, port: 8080, weight: 65535, forward: nat, tier: 1, check: {type: none}}
 )";
 
 TEST(Parse, EveryServiceKey) {
@@ -88,21 +94,26 @@ TEST(Parse, EveryServiceKey) {
   web.scheduler = Scheduler::mh;
   web.hash_port = web.hash_fallback = web.sloppy_tcp = true;
   web.no_flow = NoFlowPolicy::drop;
-  web.check.type = "https";
-  web.check.interval = Milliseconds{5000};
-  web.check.timeout = Milliseconds{250};
-  web.check.rise = 4;
-  web.check.fall = 5;
-  web.check.port = 8443;
-  web.check.params = {{"path", "/health"},
-                      {"method", "HEAD"},
-                      {"host", "example.com"},
-                      {"headers", std::map<std::string, std::string>{{"X-One", "1"}, {"x-two", "two"}}},
-                      {"status", std::vector<StatusRange>{{200, 200}, {300, 399}}},
-                      {"sni", "sni.example.com"},
-                      {"verify", false}};
+  web.checks.resize(1);
+  web.checks[0].type = "https";
+  web.checks[0].interval = Milliseconds{5000};
+  web.checks[0].timeout = Milliseconds{250};
+  web.checks[0].fast_interval = Milliseconds{500};
+  web.checks[0].rise = 4;
+  web.checks[0].fall = 5;
+  web.checks[0].port = 8443;
+  web.checks[0].params = {{"path", "/health"},
+                          {"method", "HEAD"},
+                          {"host", "example.com"},
+                          {"headers", std::map<std::string, std::string>{{"X-One", "1"}, {"x-two", "two"}}},
+                          {"status", std::vector<StatusRange>{{200, 200}, {300, 399}}},
+                          {"sni", "sni.example.com"},
+                          {"verify", false}};
   web.backends = {{*IpAddress::parse("10.0.0.11"), 80, 1, ForwardMethod::dr},
-                  {*IpAddress::parse("10.0.0.12"), 8080, 65535, ForwardMethod::nat}};
+                  {*IpAddress::parse("10.0.0.12"), 8080, 65535, ForwardMethod::nat, 1, CheckList{CheckSpec{}}}};
+  web.backends[1].checks->at(0).type = "none";
+  web.life = {StartState::up, OnFailure::drain, Milliseconds{15'000}, Milliseconds{60'000},
+              FlapRule{4, Milliseconds{30'000}, Milliseconds{300'000}}};
   ASSERT_EQ(config.services.size(), 1U);
   EXPECT_EQ(config.services[0], web);
 }
@@ -112,11 +123,12 @@ Config service_with(const std::string& keys) {
 }
 
 TEST(Parse, CheckDefaultsFollowTheListeners) {
-  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:80/tcp\"]\n").services[0].check.type, "tcp");
-  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:53/udp\"]\n").services[0].check.type, "none");
-  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:53/udp\", \"198.51.100.10:53/tcp\"]\n").services[0].check.type,
-            "tcp");
-  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:53/udp\"]\n    check: {type: tcp}\n").services[0].check.type,
+  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:80/tcp\"]\n").services[0].checks[0].type, "tcp");
+  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:53/udp\"]\n").services[0].checks[0].type, "none");
+  EXPECT_EQ(
+      service_with("    listen: [\"198.51.100.10:53/udp\", \"198.51.100.10:53/tcp\"]\n").services[0].checks[0].type,
+      "tcp");
+  EXPECT_EQ(service_with("    listen: [\"198.51.100.10:53/udp\"]\n    check: {type: tcp}\n").services[0].checks[0].type,
             "tcp");
 }
 
@@ -128,7 +140,7 @@ TEST(Parse, EveryParameterWithADefaultIsFilledIn) {
         service_with("    listen: [\"198.51.100.10:80/tcp\"]\n    check: {type: " + std::string(type.name) +
                      (key == needed.end() ? "" : ", " + key->second + ": x") + "}\n")
             .services[0]
-            .check;
+            .checks.at(0);
     for (const CheckParam& param : type.params) {
       if (key != needed.end() && param.name == key->second) continue;
       const auto found = check.params.find(std::string(param.name));
@@ -142,7 +154,7 @@ TEST(Parse, EveryParameterWithADefaultIsFilledIn) {
 
 TEST(Parse, TimeoutIsNeverLongerThanAShortInterval) {
   const CheckSpec check =
-      service_with("    listen: [\"198.51.100.10:80/tcp\"]\n    check: {interval: 300ms}\n").services[0].check;
+      service_with("    listen: [\"198.51.100.10:80/tcp\"]\n    check: {interval: 300ms}\n").services[0].checks.at(0);
   EXPECT_EQ(check.timeout, Milliseconds{300});
 }
 

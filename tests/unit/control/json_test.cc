@@ -30,11 +30,15 @@ constexpr std::uint64_t kBig = 18'446'744'073'709'551'615U;
 Traffic traffic() {
   return {1, 2, kBig, 4, 5};
 }
+CheckReport check() {
+  return {"http/health", "up", "ok", "fine", 0.25, 1.5, 3, 0, 2, 3, {{"ok", 7}, {"timeout", 8}}};
+}
 HealthReport health() {
-  return {"up", 1.5, "ok", "fine", 0.25, 7, 8};
+  return {"up", "slow-start", 2.5, 1.5, "ok", "fine", 0.25, 7, 8, {check()}};
 }
 BackendReport backend() {
-  return {"web", "10.0.0.1:80", "nat", 1, 2, true, 3, "up", health(), 4, 5, traffic(), "02:00:00:00:00:01 dev lan0"};
+  return {"web", "10.0.0.1:80", "nat", 1,        0.5, 2, true,      3,
+          "up",  "because",     1,     health(), 4,   5, traffic(), "02:00:00:00:00:01 dev lan0"};
 }
 ServiceReport service() {
   return {"web", {"192.0.2.1:80/tcp"}, "nat", "wrr", "http", traffic(), {backend()}};
@@ -60,6 +64,7 @@ FlowReport flow() {
 
 TEST(Json, RoundTripOfEveryStruct) {
   expect_round_trip(traffic());
+  expect_round_trip(check());
   expect_round_trip(health());
   expect_round_trip(backend());
   expect_round_trip(service());

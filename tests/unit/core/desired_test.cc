@@ -34,8 +34,8 @@ Config two_services() {
   return config;
 }
 
-bool always_up(const BackendRef& /*ref*/) {
-  return true;
+Fitness always_up(const BackendRef& /*ref*/) {
+  return {};
 }
 
 TEST(Desired, CarriesTheConfiguration) {
@@ -61,7 +61,7 @@ TEST(Desired, HealthIsAskedOncePerBackend) {
   std::map<BackendRef, int> asked;
   const Desired desired = compute_desired(two_services(), {}, [&](const BackendRef& ref) {
     ++asked[ref];
-    return ref.endpoint != endpoint("10.0.0.12:8080");
+    return Fitness{ref.endpoint != endpoint("10.0.0.12:8080"), 1000, {}};
   });
   EXPECT_EQ(asked.size(), 3U);
   for (const auto& [ref, times] : asked) EXPECT_EQ(times, 1) << ref.endpoint.to_string();

@@ -14,7 +14,7 @@ class MonitorTest : public HealthTest {
   static ServiceConfig service(const std::string& name, const CheckSpec& check, const std::vector<Endpoint>& backends) {
     ServiceConfig service;
     service.name = name;
-    service.check = check;
+    service.checks = {check};
     for (const Endpoint& backend : backends) {
       BackendConfig config;
       config.address = backend.address;
@@ -39,7 +39,7 @@ class MonitorTest : public HealthTest {
   // "web up", "web down": what was reported, in order.
   std::vector<std::string> events_;
   std::function<void()> on_event_;
-  Monitor monitor_{loop_, [this](const BackendRef& backend, const Health& health) {
+  Monitor monitor_{loop_, [this](const BackendRef& backend, const Health& health, Life::Change) {
                      EXPECT_TRUE(health.checked);
                      EXPECT_TRUE(health.last.has_value());
                      events_.push_back(backend.service + (health.state == HealthState::up ? " up" : " down"));
@@ -184,7 +184,7 @@ TEST_F(MonitorTest, AdoptedStatesHoldUntilTheChecksSayOtherwise) {
   const auto since = std::chrono::system_clock::now() - 24h;
   monitor_.set(config({service("fine", fast("tcp", 2, 3), {fine.endpoint}),
                        service("broken", fast("tcp", 3, 3), {broken.endpoint})}),
-               {{fine, {HealthState::up, since}}, {broken, {HealthState::down, since}}});
+               {{fine, {LifeState::up, since}}, {broken, {LifeState::down, since}}});
   EXPECT_TRUE(monitor_.is_up(fine));
   EXPECT_FALSE(monitor_.is_up(broken));
   EXPECT_TRUE(monitor_.find(fine)->checked);
@@ -273,7 +273,7 @@ TEST_F(MonitorTest, DestroyedInTheMiddle) {
   const Server server(loop_, never_answer());
   int reports = 0;
   {
-    Monitor monitor(loop_, [&](const BackendRef&, const Health&) { ++reports; });
+    Monitor monitor(loop_, [&](const BackendRef&, const Health&, Life::Change) { ++reports; });
     monitor.set(
         config({service("a", fast("http"), {server.endpoint()}), service("b", fast("tcp"), {server.endpoint()})}));
     run_until("a connection", [&] { return server.connections() > 0; });

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "health/health.h"
+#include "health/rise_fall.h"
 
 namespace xlvs::health {
 namespace {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/standing.h"
+
+#include <fmt/format.h>
+
+#include "agent/logging.h"
+
+namespace xlvs::agent {
+namespace {
+
+using health::LifeState;
+
+std::string findings(const health::Health& health) {
+  if (!health.last) return "as an earlier lvsd found";
+  const std::string name = health.checks.size() > 1 ? health.deciding + ": " : "";
+  const bool passed = health.last->passed;
+  return fmt::format("{}{} ({} in a row)", name, health.last->detail,
+                     counted(passed ? health.passes : health.failures, passed ? "pass" : "failure"));
+}
+
+std::string drained_by(const Override& change, const control::BackendReport& report) {
+  if (change.drained) return "drained by the operator: no new flows";
+  if (report.weight_override) return "the operator gave it weight 0: no new flows";
+  if (report.configured_weight == 0) return "weight 0 in the configuration: no new flows";
+  return "it asks for weight 0: no new flows";
+}
+
+std::string because(const health::Health& health) {
+  switch (health.life) {
+    case LifeState::unchecked:
+      return "no check has answered yet";
+    case LifeState::down:
+      return findings(health);
+    case LifeState::flapping:
+      return "changed too often, held out until it is steady; " + findings(health);
+    case LifeState::reentry:
+      return health.until ? "all checks pass, its re-entry delay runs" : "its re-entry delay waits for checks to pass";
+    case LifeState::slow_start:
+      return "its weight grows";
+    case LifeState::up:
+      break;
+  }
+  return findings(health);
+}
+
+}  // namespace
+
+Standing standing_of(const control::BackendReport& report, bool used, const Override& change,
+                     const health::Health* health) {
+  const bool checked = health != nullptr && !health->checks.empty();
+  const LifeState life = checked ? health->life : LifeState::up;
+  if (report.weight == 0) return {"drained", drained_by(change, report)};
+  if (life != LifeState::up && life != LifeState::slow_start) return {std::string(to_string(life)), because(*health)};
+  if (report.next_hop.empty()) return {"no-route", "its MAC address is not known: packets for it are dropped"};
+  if (!used) return {"standby", fmt::format("tier {} is not in use", report.tier)};
+  return {std::string(to_string(life)), checked ? because(*health) : "not checked"};
+}
+
+}  // namespace xlvs::agent

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "health/check.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace xlvs::health {
+namespace {
+
+const ProberType& prober_type(const std::string& name) {
+  const auto types = prober_types();
+  const auto found =
+      std::find_if(types.begin(), types.end(), [&](const ProberType& type) { return type.name == name; });
+  if (found == types.end()) std::abort();  // config/ accepts rows of check_types() only
+  return *found;
+}
+
+}  // namespace
+
+Check::Check(boost::asio::io_context& loop, ProbeTarget target, const Events& events)
+    : target_(std::move(target)),
+      events_(events),
+      timer_(loop),
+      prober_(prober_type(target_.spec.type).make(loop, target_)) {}
+
+void Check::start_at(Clock::time_point when) {
+  if (stopped_) return;
+  timer_.expires_at(when);
+  timer_.async_wait([weak = weak_from_this(), when](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (!error && self && !self->stopped_) self->probe(when);
+  });
+}
+
+void Check::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+void Check::probe(Clock::time_point planned) {
+  const auto begin = Clock::now();
+  events_.began(begin - planned);
+  prober_->start(target_.spec.timeout, [this, begin](ProbeResult result) { finish(begin, std::move(result)); });
+}
+
+void Check::finish(Clock::time_point begin, ProbeResult result) {
+  if (stopped_) return;
+  const auto self = shared_from_this();
+  last_ = std::move(result);
+  last_at_ = std::chrono::system_clock::now();
+  const bool hurry = events_.finished(*this);
+  // The rhythm goes from start to start; a check that was held up is followed at once, by one.
+  const auto interval = hurry ? target_.spec.fast_interval.value_or(target_.spec.interval) : target_.spec.interval;
+  start_at(std::max(begin + interval, Clock::now()));
+  events_.announce();
+}
+
+}  // namespace xlvs::health
