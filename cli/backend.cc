@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/backend_show.h"
 #include "cli/command.h"
 #include "cli/lookup.h"
 #include "cli/report.h"
@@ -52,6 +53,16 @@ std::string drained(const BackendReport& backend) {
   return fmt::format("drained: no new flows; {} active and {} inactive go on", backend.active, backend.inactive);
 }
 
+std::string disabled(const BackendReport& backend) {
+  return fmt::format("disabled: as if it had failed; {} active and {} inactive flows", backend.active,
+                     backend.inactive);
+}
+
+std::string forced(const BackendReport& backend) {
+  return backend.forced ? fmt::format("forced {}: whatever its checks find", *backend.forced)
+                        : fmt::format("left to its checks: state {}", backend.state);
+}
+
 std::string enabled(const BackendReport& backend) {
   return fmt::format("enabled: weight {}, state {}", backend.weight, backend.state);
 }
@@ -65,13 +76,17 @@ std::string weighted(const BackendReport& backend) {
 
 using Describe = std::string (*)(const BackendReport&);
 
-int change(const Context& context, const std::string& verb, const BackendChange& change, Describe describe) {
+control::Answer post(const Context& context, const std::string& verb, const BackendChange& change) {
   auto answer = context.client.post("/v1/backends/" + verb, change);
   if (!answer && answer.error().answered && answer.error().kind == ErrorKind::not_found) {
     const auto known = backend_addresses(context.client, change.service.value_or(""), change.address);
     answer.error().message += known.empty() ? did_you_mean(change.service.value_or(""), service_names(context.client))
                                             : did_you_mean(change.address, known);
   }
+  return answer;
+}
+
+int show_change(const Context& context, const control::Answer& answer, Describe describe) {
   return context.show<BackendChangeResult>(answer, [&](const BackendChangeResult& result) {
     std::string text = result.changed ? "" : "Nothing changed; it was so already.\n";
     for (const BackendReport& backend : result.backends) {
@@ -79,6 +94,10 @@ int change(const Context& context, const std::string& verb, const BackendChange&
     }
     return text;
   });
+}
+
+int change(const Context& context, const std::string& verb, const BackendChange& wanted, Describe describe) {
+  return show_change(context, post(context, verb, wanted), describe);
 }
 
 // The arguments that every change has.
@@ -100,6 +119,95 @@ void add_change(CLI::App& command, Action& action, const char* verb, const char*
   const auto wanted = add_arguments(*sub);
   sub->callback([&action, wanted, verb, describe] {
     action = [wanted, verb, describe](const Context& context) { return change(context, verb, *wanted, describe); };
+  });
+}
+
+void add_reason(CLI::App& command, const std::shared_ptr<BackendChange>& change) {
+  command.add_option("--reason", change->reason, "Shown with the state, and logged")->type_name("TEXT");
+}
+
+// ---- drain
+// -------------------------------------------------------------------------------------------------------------
+
+constexpr std::chrono::milliseconds kPoll{500};
+
+// Established flows of the drained backends, or nothing if lvsd does not answer.
+Result<std::uint64_t> active_flows(const Context& context, const BackendChangeResult& drained) {
+  const auto answer = context.client.get("/v1/services");
+  if (!answer) return tl::make_unexpected(Error{answer.error()});
+  const auto services = control::decode<std::vector<control::ServiceReport>>(*answer);
+  if (!services) return tl::make_unexpected(services.error());
+  std::uint64_t active = 0;
+  for (const BackendReport& backend : drained.backends) {
+    for (const auto& service : *services) {
+      for (const BackendReport& now : service.backends)
+        if (now.service == backend.service && now.address == backend.address) active += now.active;
+    }
+  }
+  return active;
+}
+
+int wait_for_end(const Context& context, const BackendChangeResult& drained, std::optional<double> seconds) {
+  const double end = context.now() + seconds.value_or(0);
+  for (;;) {
+    const auto active = active_flows(context, drained);
+    if (!active) return context.complain(active.error().message), kFailed;
+    if (*active == 0) return kOk;
+    if (seconds && context.now() >= end) {
+      context.complain(fmt::format("{} still established", plural(*active, "flow")));
+      return kFailed;
+    }
+    context.sleep(kPoll);
+  }
+}
+
+void add_drain(CLI::App& command, Action& action) {
+  CLI::App* sub = command.add_subcommand("drain", "No new flows; established ones go on (survives reload and restart)");
+  const auto wanted = add_arguments(*sub);
+  add_reason(*sub, wanted);
+  const auto timeout = std::make_shared<std::string>();
+  CLI::Option* wait = sub->add_flag("--wait")->description("Until no established TCP flow is left");
+  sub->add_option("--timeout", *timeout, "Wait no longer: 30s, 10m; exit code 1 if flows are left")
+      ->type_name("DURATION")
+      ->needs(wait);
+  sub->callback([&action, wanted, timeout, wait] {
+    std::optional<double> seconds;
+    if (!timeout->empty()) {
+      const auto duration = parse_duration(*timeout);
+      if (!duration) throw CLI::ValidationError("--timeout: " + duration.error().message);
+      seconds = std::chrono::duration<double>(*duration).count();
+    }
+    action = [wanted, seconds, waits = wait->count() > 0](const Context& context) {
+      const auto answer = post(context, "drain", *wanted);
+      const int code = show_change(context, answer, drained);
+      if (!waits || code != kOk) return code;
+      const auto result = control::decode<BackendChangeResult>(*answer);
+      return result ? wait_for_end(context, *result, seconds) : context.misunderstood(result.error());
+    };
+  });
+}
+
+void add_force(CLI::App& command, Action& action) {
+  CLI::App* sub = command.add_subcommand("force", "up or down whatever the checks find; clear: as they find");
+  const auto state = std::make_shared<std::string>();
+  sub->add_option("STATE", *state, "up, down or clear")
+      ->required()
+      ->check(CLI::IsMember({"up", "down", "clear"}).description(""))
+      ->type_name("");
+  const auto wanted = add_arguments(*sub);
+  add_reason(*sub, wanted);
+  sub->callback([&action, wanted, state] {
+    if (*state != "clear") wanted->forced = *state;
+    action = [wanted](const Context& context) { return change(context, "force", *wanted, forced); };
+  });
+}
+
+void add_disable(CLI::App& command, Action& action) {
+  CLI::App* sub = command.add_subcommand("disable", "Out of service, as if its checks failed, until enable");
+  const auto wanted = add_arguments(*sub);
+  add_reason(*sub, wanted);
+  sub->callback([&action, wanted] {
+    action = [wanted](const Context& context) { return change(context, "disable", *wanted, disabled); };
   });
 }
 
@@ -125,12 +233,17 @@ void add_backend(CLI::App& command, Action& action) {
   const auto service = std::make_shared<std::string>();
   all->add_option("--service", *service, "Only those of this service")->type_name("NAME");
   all->callback([&action, service] { action = [service](const Context& context) { return list(context, *service); }; });
-  add_change(command, action, "drain", "No new flows; established ones go on (survives reload and restart)", drained);
-  add_change(command, action, "enable", "Undo drain", enabled);
+  add_backend_show(command, action);
+  add_drain(command, action);
+  add_disable(command, action);
+  add_change(command, action, "enable", "Undo drain and disable", enabled);
+  add_force(command, action);
   add_weight(command, action);
   command.footer(
       "Examples:\n"
-      "  lvsctl backend drain 10.0.0.11 --service web\n"
+      "  lvsctl backend show web 10.0.0.11\n"
+      "  lvsctl backend drain 10.0.0.11 --service web --wait --timeout 10m\n"
+      "  lvsctl backend force down 10.0.0.11:8080 --reason 'disk is failing'\n"
       "  lvsctl backend weight 10.0.0.11:8080 5\n"
       "  lvsctl backend weight 10.0.0.11:8080 --clear");
 }

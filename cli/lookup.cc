@@ -18,12 +18,12 @@ bool has_port(std::string_view address) {
   return address.starts_with("[") || std::count(address.begin(), address.end(), ':') == 1;
 }
 
+}  // namespace
+
 std::string without_port(const std::string& endpoint) {
   const std::string address = endpoint.substr(0, endpoint.rfind(':'));
   return address.starts_with("[") ? address.substr(1, address.size() - 2) : address;
 }
-
-}  // namespace
 
 std::vector<std::string> service_names(const control::Client& client) {
   std::vector<std::string> names;

@@ -15,4 +15,7 @@ namespace xlvs::cli {
 [[nodiscard]] std::vector<std::string> backend_addresses(const control::Client& client, const std::string& service,
                                                          std::string_view like);
 
+// "10.0.0.11" of "10.0.0.11:8080", "2001:db8::1" of "[2001:db8::1]:80".
+[[nodiscard]] std::string without_port(const std::string& endpoint);
+
 }  // namespace xlvs::cli

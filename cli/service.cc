@@ -26,10 +26,20 @@ std::string list_table(const Services& services, bool colour) {
   return table.to_string(colour);
 }
 
+std::string pool_line(const control::PoolReport& pool, bool colour) {
+  if (pool.state.empty()) return "";
+  std::string text = paint(pool.state, state_colour(pool.state), colour);
+  if (pool.tier && *pool.tier > 0 && pool.state != "sorry") text += fmt::format(", tier {}", *pool.tier);
+  text += fmt::format(", weight {} of {} is fit", pool.fit_weight, pool.weight);
+  if (!pool.quorum && pool.state != "no-quorum") text += ", no quorum";
+  if (pool.withdrawn) text += ", VIPs withdrawn";
+  return "Pool       " + text + "\n";
+}
+
 std::string show_table(const ServiceReport& service, double now, bool colour) {
-  std::string text =
-      fmt::format("Service    {}\nListeners  {}\nScheduler  {}\nForward    {}\nCheck      {}\n\n", service.name,
-                  fmt::join(service.listeners, ", "), service.scheduler, service.forward, service.check);
+  std::string text = fmt::format("Service    {}\nListeners  {}\nScheduler  {}\nForward    {}\nCheck      {}\n{}\n",
+                                 service.name, fmt::join(service.listeners, ", "), service.scheduler, service.forward,
+                                 service.check, pool_line(service.pool, colour));
   Table table({left("Backend"), left("Forward"), right("Weight"), right("Active"), right("Inactive"), left("State"),
                right("Since"), right("Conns"), right("InPkts"), right("OutPkts"), right("InBytes"), right("OutBytes"),
                left("NextHop"), left("Check")});

@@ -21,6 +21,7 @@ inline BackendReport canned_backend(std::string service, std::string address, st
   backend.address = std::move(address);
   backend.forward = "nat";
   backend.weight = backend.configured_weight = 1;
+  backend.effective_weight = 1;
   backend.state = state;
   backend.health.state = state == "down" ? "down" : "up";
   backend.health.since = kNow - age;
@@ -31,10 +32,11 @@ inline BackendReport canned_backend(std::string service, std::string address, st
 }
 
 inline std::vector<ServiceReport> canned_services() {
-  ServiceReport web{"web", {"198.51.100.10:80/tcp", "198.51.100.11:80/tcp"}, "nat", "wrr", "http", {}, {}};
+  ServiceReport web{"web", {"198.51.100.10:80/tcp", "198.51.100.11:80/tcp"}, "nat", "wrr", "http", {}, {}, {}};
   web.traffic = {150, 9000, 1'234'567'890'123, 8000, 20'000};
   web.backends.push_back(canned_backend("web", "10.0.0.11:8080", "up", 192));
   web.backends[0].weight = web.backends[0].configured_weight = 3;
+  web.backends[0].effective_weight = 3;
   web.backends[0].active = 120;
   web.backends[0].inactive = 7;
   web.backends[0].traffic = {100, 6000, 1'234'567'000'000, 5000, 12'000};
@@ -43,14 +45,28 @@ inline std::vector<ServiceReport> canned_services() {
   web.backends.push_back(canned_backend("web", "10.0.0.12:8080", "down", 45));
   web.backends[1].health.reason = "status";
   web.backends[1].health.detail = "HTTP status 503, expected 200";
+  web.backends[1].why = "http/health: HTTP status 503, expected 200 (4 failures in a row)";
+  web.backends[1].health.checks = {{"tcp", "up", "ok", "connected", 0.0002, kNow - 1, 90, 0, 2, 3, {{"ok", 90}}},
+                                   {"http/health",
+                                    "down",
+                                    "status",
+                                    "HTTP status 503, expected 200",
+                                    0.0011,
+                                    kNow - 1,
+                                    0,
+                                    4,
+                                    2,
+                                    3,
+                                    {{"ok", 86}, {"status", 4}}}};
   web.backends[1].traffic = {30, 2000, 800'000, 2000, 5000};
   web.backends.push_back(canned_backend("web", "10.0.0.13:8080", "drained", 90061));
   web.backends[2].weight = 0;
+  web.backends[2].effective_weight = 0;
   web.backends[2].drained = true;
   web.backends[2].weight_override = 5;
   web.backends[2].active = 1;
   web.backends[2].traffic = {20, 1000, 90'123, 1000, 3000};
-  ServiceReport dns{"dns6", {"[2001:db8::10]:53/udp"}, "dr", "mh", "none", {}, {}};
+  ServiceReport dns{"dns6", {"[2001:db8::10]:53/udp"}, "dr", "mh", "none", {}, {}, {}};
   dns.traffic = {5, 10, 700, 0, 0};
   dns.backends.push_back(canned_backend("dns6", "[2001:db8:1::11]:53", "no-route", 0));
   dns.backends[0].forward = "dr";
@@ -84,7 +100,7 @@ inline Status canned_status() {
 }
 
 inline StatsReport canned_stats() {
-  return {kNow, canned_services(), canned_reasons(), 77, 0};
+  return {kNow, canned_services(), canned_reasons(), 77, 0, {{0.001, 0.1}, {90, 7, 1}, 0.5}};
 }
 
 class FakeOperations : public Operations {
@@ -115,6 +131,8 @@ class FakeOperations : public Operations {
   }
   [[nodiscard]] StatsReport stats() const override { return samples[std::min(sampled_++, samples.size() - 1)]; }
   Result<BackendChangeResult> drain(const BackendChange& change) override { return apply("drain", change); }
+  Result<BackendChangeResult> disable(const BackendChange& change) override { return apply("disable", change); }
+  Result<BackendChangeResult> force(const BackendChange& change) override { return apply("force", change); }
   Result<BackendChangeResult> enable(const BackendChange& change) override { return apply("enable", change); }
   Result<BackendChangeResult> set_weight(const BackendChange& change) override { return apply("weight", change); }
   [[nodiscard]] ConfigCheck check_config(const ConfigText& text) const override {
@@ -133,6 +151,8 @@ class FakeOperations : public Operations {
   Result<BackendChangeResult> apply(const std::string& verb, const BackendChange& change) {
     const std::string weight = change.weight ? std::to_string(*change.weight) : "-";
     calls.push_back(verb + " " + change.service.value_or("*") + " " + change.address + " " + weight);
+    if (change.forced) calls.back() += " " + *change.forced;
+    if (!change.reason.empty()) calls.back() += " (" + change.reason + ")";
     if (refusal) return tl::make_unexpected(*refusal);
     BackendChangeResult result;
     result.changed = changed;

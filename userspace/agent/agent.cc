@@ -8,6 +8,7 @@
 
 #include "agent/configuration.h"
 #include "agent/logging.h"
+#include "agent/maintenance_dir.h"
 #include "agent/reports.h"
 
 namespace xlvs::agent {
@@ -20,6 +21,13 @@ constexpr milliseconds kSweepStep{100};
 constexpr std::size_t kSweepSteps = 20;
 constexpr milliseconds kRetryInterfaces{5000};
 constexpr milliseconds kStatusLine{10000};
+constexpr milliseconds kMaintenance{1000};
+
+Balancer::Start remembered(const State& state) {
+  Balancer::Start start{state.overrides, {}};
+  for (const auto& [service, quorum] : state.quorum) start.pools[service].quorum = quorum;
+  return start;
+}
 
 }  // namespace
 
@@ -77,6 +85,7 @@ Result<void> Agent::start() {
 
 Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo) {
   const Config& config = loaded.config;
+  if (auto result = Hooks::check(config.hooks); !result) return result;
   auto boot_id = host_.boot_id();
   if (!boot_id) return tl::make_unexpected(boot_id.error());
   boot_id_ = *boot_id;
@@ -97,8 +106,14 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   state_keeper_ = std::make_unique<StateKeeper>(loop_, file, [this] { return snapshot(); });
   interfaces_ = std::make_unique<Interfaces>(*dataplane_);
   vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips});
-  balancer_ =
-      std::make_unique<Balancer>(loop_, *dataplane_, state->state.overrides, [this] { state_keeper_->save_soon(); });
+  hooks_ = std::make_unique<Hooks>(loop_, options_.instance);
+  hooks_->set(config.hooks);
+  const auto changed = [this] {
+    update_vips();
+    state_keeper_->save_soon();  // which VIPs are lvsd's own is part of it
+  };
+  balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
+                                         [this](const HookEvent& event) { hooks_->announce(event); });
   auto hops = NextHops::open(loop_, host_, *dataplane_, links,
                              [this](const net::Link& link) { interfaces_->link_changed(link); });
   if (!hops) return tl::make_unexpected(hops.error());
@@ -110,12 +125,27 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 
   if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
   undo.push([this, before = vips_->placed()] { vips_->restore(before); });
-  if (auto result = vips_->set(config); !result) return result;
+  if (auto result = vips_->set(config, {}); !result) return result;
   auto applied = balancer_->load(config, adopt_health(*state));
   if (!applied) return tl::make_unexpected(applied.error());
+  update_vips();
+  read_maintenance();
   next_hops_->follow(config);
   interfaces_->keep_only(config.interfaces);
   return {};
+}
+
+// What the pools ask for may have changed; a failure is tried again with the interfaces.
+void Agent::update_vips() {
+  const auto& services = balancer_->config().services;
+  if (std::none_of(services.begin(), services.end(), [](const auto& s) { return s.pool.withdraw_vip; })) return;
+  if (auto result = vips_->set(balancer_->config(), balancer_->pools()); !result) {
+    spdlog::warn("{}", result.error().message);
+  }
+}
+
+void Agent::read_maintenance() {
+  balancer_->set_maintenance(read_maintenance_dir(balancer_->config().maintenance_dir));
 }
 
 // Health goes on where the earlier lvsd left it, but only for backends that the maps hold: then clients use them now.
@@ -148,7 +178,11 @@ void Agent::start_tickers() {
     tickers_.push_back(std::make_unique<Ticker>(loop_, interval, std::move(tick)));
   };
   every(kSweepStep, [this] { dataplane_->sweep_step((dataplane_->bucket_count() + kSweepSteps - 1) / kSweepSteps); });
-  every(kRetryInterfaces, [this] { interfaces_->retry(); });
+  every(kRetryInterfaces, [this] {
+    interfaces_->retry();
+    update_vips();
+  });
+  every(kMaintenance, [this] { read_maintenance(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }
 
@@ -186,6 +220,7 @@ Result<control::ConfigApplied> Agent::try_reload() {
   if (!links) return tl::make_unexpected(links.error());
   if (auto result = check_interfaces(next, *links); !result) return tl::make_unexpected(result.error());
 
+  if (auto result = Hooks::check(next.hooks); !result) return tl::make_unexpected(result.error());
   std::unique_ptr<control::Server> metrics;
   if (next.metrics != before.metrics) {
     auto server = serve_metrics(next);
@@ -197,9 +232,12 @@ Result<control::ConfigApplied> Agent::try_reload() {
     return tl::make_unexpected(result.error());
   }
   undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
-  if (auto result = vips_->set(next); !result) return tl::make_unexpected(result.error());
+  if (auto result = vips_->set(next, balancer_->pools()); !result) return tl::make_unexpected(result.error());
   if (auto result = balancer_->load(next); !result) return tl::make_unexpected(result.error());
   undo.release();
+  hooks_->set(next.hooks);
+  update_vips();
+  read_maintenance();
 
   next_hops_->follow(next);
   interfaces_->keep_only(next.interfaces);
@@ -233,7 +271,13 @@ void Agent::stop() {
 }
 
 State Agent::snapshot() const {
-  return {boot_id_, balancer_->overrides(), balancer_->decided(), vips_->placed().interface, vips_->placed().addresses};
+  State state{boot_id_, balancer_->overrides(),    balancer_->decided(),
+              {},       vips_->placed().interface, vips_->placed().addresses};
+  for (const ServiceConfig& service : balancer_->config().services) {
+    const auto pool = balancer_->pools().find(service.name);
+    if (service.pool.quorum && pool != balancer_->pools().end()) state.quorum[service.name] = pool->second.quorum;
+  }
+  return state;
 }
 
 // For `systemctl status`: what an operator asks first.

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agent/balancer.h"
+#include "agent/hooks.h"
 #include "agent/host.h"
 #include "agent/instance_lock.h"
 #include "agent/interfaces.h"
@@ -63,6 +64,8 @@ class Agent {
   Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
   AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();
+  void update_vips();
+  void read_maintenance();
   void accept(const config::Loaded& loaded);
   [[nodiscard]] State snapshot() const;
   [[nodiscard]] std::string summary() const;
@@ -84,6 +87,7 @@ class Agent {
   std::unique_ptr<Interfaces> interfaces_;
   std::unique_ptr<NextHops> next_hops_;
   std::unique_ptr<Vips> vips_;
+  std::unique_ptr<Hooks> hooks_;
   std::unique_ptr<Balancer> balancer_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/balancer.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -16,41 +15,61 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kRetry{1000};
 
-bool takes_new_flows(const DesiredService& service) {
-  return std::any_of(service.backends.begin(), service.backends.end(),
-                     [](const DesiredBackend& backend) { return backend.up && backend.weight > 0; });
-}
-
 // In words: what the check found, and for how many times in a row.
 std::string findings(const health::Health& health) {
   if (!health.last) return "";
   const std::string name = health.checks.size() > 1 ? health.deciding + ": " : "";
   const std::string counts = health.last->passed ? counted(health.passes, "pass") : counted(health.failures, "failure");
-  return fmt::format(": {}{} ({})", name, health.last->detail, counts);
+  return fmt::format("{}{} ({})", name, health.last->detail, counts);
 }
 
 void log_change(const BackendRef& backend, const health::Health& health) {
   using health::LifeState;
-  if (!health.last) return;  // adopted, or never checked: nobody found anything out
-  const auto level =
-      health.life == LifeState::down || health.life == LifeState::flapping ? spdlog::level::warn : spdlog::level::info;
-  spdlog::log(level, "{} {}{}", describe(backend), to_string(health.life), findings(health));
+  const bool bad = health.life == LifeState::down || health.life == LifeState::flapping;
+  spdlog::log(bad ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", describe(backend), to_string(health.life),
+              findings(health));
+}
+
+void log_tier(const std::string& service, const PoolStatus& pool) {
+  if (!pool.tier) {
+    spdlog::error("service {}: no backend is left, new connections are dropped", service);
+  } else if (*pool.tier == kSorryTier) {
+    spdlog::warn("service {}: no backend is left, the sorry server is in use", service);
+  } else if (*pool.tier > 0) {
+    spdlog::warn("service {}: backup backends of tier {} are in use", service, *pool.tier);
+  } else {
+    spdlog::info("service {}: its backends take new connections", service);
+  }
+}
+
+std::string weights(const PoolStatus& pool) {
+  return fmt::format("weight {} of {} is fit", pool.fit_weight, pool.weight);
 }
 
 }  // namespace
+
+std::string pool_state(const PoolStatus& pool) {
+  if (!pool.tier) return "down";
+  if (*pool.tier == kSorryTier) return "sorry";
+  if (pool.panic) return "panic";
+  if (*pool.tier > 0) return "backup";
+  return pool.quorum ? "up" : "no-quorum";
+}
 
 std::string describe(const BackendRef& backend) {
   return fmt::format("service {}: backend {}", backend.service, backend.endpoint.to_string());
 }
 
-Balancer::Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, Overrides overrides,
-                   std::function<void()> health_changed)
+Balancer::Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, Start start,
+                   std::function<void()> changed, std::function<void(const HookEvent&)> announce)
     : dataplane_(dataplane),
-      health_changed_(std::move(health_changed)),
-      overrides_(std::move(overrides)),
+      changed_(std::move(changed)),
+      announce_(std::move(announce)),
+      overrides_(std::move(start.overrides)),
       monitor_(loop, [this](const BackendRef& backend, const health::Health& health,
                             health::Life::Change change) { on_health(backend, health, change); }),
-      apply_timer_(loop) {}
+      apply_timer_(loop),
+      pools_(std::move(start.pools)) {}
 
 Override Balancer::override_of(const BackendRef& backend) const {
   const auto found = overrides_.find(backend);
@@ -74,20 +93,22 @@ Fitness Balancer::fitness(const BackendRef& backend) const {
   return {health->state == HealthState::up, health->permille, health->weight};
 }
 
-Desired Balancer::compute(const Config& config, const Overrides& overrides) const {
-  return compute_desired(config, overrides, [this](const BackendRef& ref) { return fitness(ref); });
+Plan Balancer::compute(const Config& config, const Overrides& overrides) const {
+  return compute_plan(
+      config, with_maintenance(config, overrides, maintenance_), [this](const BackendRef& ref) { return fitness(ref); },
+      pools_);
 }
 
-Result<dataplane::ApplySummary> Balancer::apply(const Desired& desired) {
-  auto summary = dataplane_.apply(desired);
-  if (summary) {
-    apply_error_.clear();
-    used_.clear();
-    for (const DesiredService& service : desired.services)
-      for (const DesiredBackend& backend : service.backends)
-        if (backend.up) used_.insert({service.name, backend.endpoint});
-    log_usable(desired);
-  }
+Result<dataplane::ApplySummary> Balancer::apply(Plan plan) {
+  auto summary = dataplane_.apply(plan.desired);
+  if (!summary) return summary;
+  apply_error_.clear();
+  used_.clear();
+  for (const DesiredService& service : plan.desired.services)
+    for (const DesiredBackend& backend : service.backends)
+      if (backend.up) used_.insert({service.name, backend.endpoint});
+  tell_pools(plan.pools);
+  pools_ = std::move(plan.pools);
   return summary;
 }
 
@@ -112,7 +133,12 @@ Result<dataplane::ApplySummary> Balancer::set_overrides(Overrides overrides) {
 }
 
 void Balancer::on_health(const BackendRef& backend, const health::Health& health, health::Life::Change change) {
-  if (change == health::Life::Change::state) log_change(backend, health);
+  // Without a result nobody found anything out: adopted, or never checked.
+  if (change == health::Life::Change::state && health.last) {
+    log_change(backend, health);
+    announce_({"backend", backend.service, backend.endpoint.to_string(), std::string(to_string(health.life)),
+               findings(health)});
+  }
   apply_later(milliseconds(0));
 }
 
@@ -136,24 +162,38 @@ void Balancer::apply_health() {
     apply_error_ = summary.error().message;
     apply_later(kRetry);
   }
-  health_changed_();
+  changed_();
 }
 
-void Balancer::log_usable(const Desired& desired) {
-  std::map<std::string, bool> usable;
-  for (const DesiredService& service : desired.services) {
-    const bool now = takes_new_flows(service);
-    const auto before = usable_.find(service.name);
-    if (before == usable_.end() && !now) continue;  // a new service whose checks have not answered yet
-    usable[service.name] = now;
-    if (before == usable_.end() || before->second == now) continue;
-    if (now) {
-      spdlog::info("service {}: has a backend again", service.name);
-    } else {
-      spdlog::error("service {}: no backend is left, new connections are dropped", service.name);
-    }
+void Balancer::set_maintenance(Maintenance files) {
+  if (files == maintenance_) return;
+  for (const auto& [name, text] : files)
+    if (!maintenance_.contains(name)) spdlog::info("maintenance: {} is out of service: {}", name, text);
+  for (const auto& [name, text] : maintenance_)
+    if (!files.contains(name)) spdlog::info("maintenance: {} is back", name);
+  maintenance_ = std::move(files);
+  apply_later(milliseconds(0));
+}
+
+// One line for each thing that changed about a service. What was not known before is news only when it is bad, and a
+// new service whose checks have not answered yet is not.
+void Balancer::tell_pools(const Pools& now) const {
+  for (const auto& [name, pool] : now) {
+    const auto found = pools_.find(name);
+    if (found == pools_.end()) continue;
+    const PoolStatus& before = found->second;
+    if (pool.quorum != before.quorum)
+      spdlog::log(pool.quorum ? spdlog::level::info : spdlog::level::warn, "service {}: quorum {} (weight {} of {})",
+                  name, pool.quorum ? "gained" : "lost", pool.fit_weight, pool.weight);
+    if (pool.quorum != before.quorum) announce_({"quorum", name, "", pool.quorum ? "gained" : "lost", weights(pool)});
+    if (pool.tier != before.tier) log_tier(name, pool);
+    if (pool_state(pool) != pool_state(before)) announce_({"service", name, "", pool_state(pool), weights(pool)});
+    if (pool.panic && !before.panic)
+      spdlog::warn("service {}: panic, all backends are used whatever their health (weight {} of {} is fit)", name,
+                   pool.fit_weight, pool.weight);
+    if (!pool.panic && before.panic)
+      spdlog::info("service {}: no panic any more (weight {} of {} is fit)", name, pool.fit_weight, pool.weight);
   }
-  usable_ = std::move(usable);
 }
 
 }  // namespace xlvs::agent

@@ -13,7 +13,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "agent/hooks.h"
 #include "core/desired.h"
+#include "core/maintenance.h"
 #include "core/result.h"
 #include "dataplane/dataplane.h"
 #include "health/health.h"
@@ -24,9 +26,15 @@ using AdoptedHealths = std::map<BackendRef, health::AdoptedHealth>;
 
 class Balancer {
  public:
-  // `health_changed` is called once for all changes of one turn of the loop, after they were applied.
-  Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, Overrides overrides,
-           std::function<void()> health_changed);
+  struct Start {
+    Overrides overrides;
+    Pools pools;  // as an earlier lvsd left them, for their quorum
+  };
+  // `changed` is called after health, pools or what the maintenance directory says have changed and were applied; once
+  // for all changes of one turn of the loop.
+  // `announce` is called for each of them before.
+  Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, Start start, std::function<void()> changed,
+           std::function<void(const HookEvent&)> announce);
   Balancer(const Balancer&) = delete;
   Balancer& operator=(const Balancer&) = delete;
 
@@ -35,10 +43,16 @@ class Balancer {
   Result<dataplane::ApplySummary> load(const Config& config, const AdoptedHealths& adopted = {});
   // Replaces the overrides and applies them. An error has changed nothing.
   Result<dataplane::ApplySummary> set_overrides(Overrides overrides);
+  // What the files in the maintenance directory say now.
+  void set_maintenance(Maintenance files);
 
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] const Overrides& overrides() const { return overrides_; }
   [[nodiscard]] Override override_of(const BackendRef& backend) const;
+  [[nodiscard]] const Maintenance::value_type* maintenance(const BackendRef& backend) const {
+    return maintenance_of(maintenance_, backend);
+  }
+  [[nodiscard]] const Pools& pools() const { return pools_; }
   [[nodiscard]] const health::Health* health(const BackendRef& backend) const { return monitor_.find(backend); }
   // Whether the data plane was last told to give it new flows (if it has a weight).
   [[nodiscard]] bool is_used(const BackendRef& backend) const { return used_.contains(backend); }
@@ -50,15 +64,16 @@ class Balancer {
   [[nodiscard]] const std::string& apply_error() const { return apply_error_; }
 
  private:
-  [[nodiscard]] Desired compute(const Config& config, const Overrides& overrides) const;
-  Result<dataplane::ApplySummary> apply(const Desired& desired);
+  [[nodiscard]] Plan compute(const Config& config, const Overrides& overrides) const;
+  Result<dataplane::ApplySummary> apply(Plan plan);
   void on_health(const BackendRef& backend, const health::Health& health, health::Life::Change change);
   void apply_later(std::chrono::milliseconds delay);
   void apply_health();
-  void log_usable(const Desired& desired);
+  void tell_pools(const Pools& now) const;
 
   dataplane::Dataplane& dataplane_;
-  std::function<void()> health_changed_;
+  std::function<void()> changed_;
+  std::function<void(const HookEvent&)> announce_;
   Config config_;
   Overrides overrides_;
   health::Monitor monitor_;
@@ -66,8 +81,12 @@ class Balancer {
   bool apply_pending_ = false;
   std::string apply_error_;
   std::set<BackendRef> used_;
-  std::map<std::string, bool> usable_;  // services that had, or have lost, their last backend
+  Maintenance maintenance_;
+  Pools pools_;
 };
+
+// As PoolReport::state.
+[[nodiscard]] std::string pool_state(const PoolStatus& pool);
 
 // For log lines: "service web: backend 10.0.0.12:8080".
 [[nodiscard]] std::string describe(const BackendRef& backend);

@@ -101,8 +101,12 @@ Result<control::FlowList> AgentOperations::flows(const std::vector<std::pair<std
 
 control::StatsReport AgentOperations::stats() const {
   const dataplane::Stats stats = agent_.dataplane().stats();
-  return {now(), report_services(agent_.balancer(), agent_.next_hops(), stats), report_reasons(stats),
-          stats.flows_expired, stats.count_drift};
+  return {now(),
+          report_services(agent_.balancer(), agent_.next_hops(), stats),
+          report_reasons(stats),
+          stats.flows_expired,
+          stats.count_drift,
+          report_lateness(agent_.balancer().lateness())};
 }
 
 Result<control::BackendChangeResult> AgentOperations::change_backends(const control::BackendChange& change,
@@ -124,7 +128,8 @@ Result<control::BackendChangeResult> AgentOperations::change_backends(const cont
   if (result.changed) {
     if (auto applied = balancer.set_overrides(std::move(next)); !applied) return tl::make_unexpected(applied.error());
     agent_.state_keeper().save_now();
-    for (const BackendRef& ref : edited) spdlog::info("{} {} by the operator", describe(ref), done);
+    const std::string reason = change.reason.empty() ? "" : ": " + change.reason;
+    for (const BackendRef& ref : edited) spdlog::info("{} {} by the operator{}", describe(ref), done, reason);
   }
   const std::set<BackendRef> named(matches->begin(), matches->end());
   for (control::ServiceReport& service : services()) {
@@ -139,11 +144,52 @@ Result<control::BackendChangeResult> AgentOperations::change_backends(const cont
 }
 
 Result<control::BackendChangeResult> AgentOperations::drain(const control::BackendChange& change) {
-  return change_backends(change, [](Override& override_) { override_.drained = true; }, "drained");
+  return change_backends(
+      change,
+      [&](Override& override_) {
+        override_.drained = true;
+        override_.disabled = false;
+        override_.reason = change.reason;
+      },
+      "drained");
+}
+
+Result<control::BackendChangeResult> AgentOperations::disable(const control::BackendChange& change) {
+  return change_backends(
+      change,
+      [&](Override& override_) {
+        override_.disabled = true;
+        override_.drained = false;
+        override_.reason = change.reason;
+      },
+      "disabled");
 }
 
 Result<control::BackendChangeResult> AgentOperations::enable(const control::BackendChange& change) {
-  return change_backends(change, [](Override& override_) { override_.drained = false; }, "enabled");
+  return change_backends(
+      change,
+      [](Override& override_) {
+        override_.drained = false;
+        override_.disabled = false;
+        if (!override_.forced) override_.reason.clear();
+      },
+      "enabled");
+}
+
+Result<control::BackendChangeResult> AgentOperations::force(const control::BackendChange& change) {
+  std::optional<Forced> forced;
+  if (change.forced) {
+    forced = parse_forced(*change.forced);
+    if (!forced) return fail(ErrorKind::invalid, "forced: '{}' is neither up nor down", *change.forced);
+  }
+  return change_backends(
+      change,
+      [&](Override& override_) {
+        override_.forced = forced;
+        if (forced) override_.reason = change.reason;
+        if (!forced && !override_.drained && !override_.disabled) override_.reason.clear();
+      },
+      forced ? fmt::format("forced {}", to_string(*forced)) : "left to its checks");
 }
 
 Result<control::BackendChangeResult> AgentOperations::set_weight(const control::BackendChange& change) {

@@ -25,6 +25,8 @@ class AgentOperations final : public control::Operations {
       const std::vector<std::pair<std::string, std::string>>& query) const override;
   [[nodiscard]] control::StatsReport stats() const override;
   Result<control::BackendChangeResult> drain(const control::BackendChange& change) override;
+  Result<control::BackendChangeResult> disable(const control::BackendChange& change) override;
+  Result<control::BackendChangeResult> force(const control::BackendChange& change) override;
   Result<control::BackendChangeResult> enable(const control::BackendChange& change) override;
   Result<control::BackendChangeResult> set_weight(const control::BackendChange& change) override;
   [[nodiscard]] control::ConfigCheck check_config(const control::ConfigText& text) const override;

@@ -74,6 +74,13 @@ control::BackendReport report_backend(const ServiceConfig& service, const Backen
   report.configured_weight = config.weight;
   report.tier = config.tier;
   report.drained = override_.drained;
+  report.disabled = override_.disabled;
+  if (override_.forced) report.forced = to_string(*override_.forced);
+  report.reason = override_.reason;
+  if (const auto* file = config.tier == kSorryTier ? nullptr : balancer.maintenance(ref)) {
+    report.maintenance = file->first;
+    if (report.reason.empty()) report.reason = file->second;
+  }
   report.weight_override = override_.weight;
   report.effective_weight = weight_in_force(config, override_, balancer.fitness(ref));
   report.weight = static_cast<std::uint32_t>(std::ceil(report.effective_weight));
@@ -87,9 +94,19 @@ control::BackendReport report_backend(const ServiceConfig& service, const Backen
       if (stats->next_hop->local) report.forward = "local";
     }
   }
-  const Standing standing = standing_of(report, balancer.is_used(ref), override_, health);
+  const Standing standing = standing_of(report, balancer.is_used(ref), health);
   report.state = standing.word;
   report.why = standing.why;
+  return report;
+}
+
+control::PoolReport report_pool(const ServiceConfig& service, const Balancer& balancer) {
+  const auto found = balancer.pools().find(service.name);
+  if (found == balancer.pools().end()) return {};
+  const PoolStatus& pool = found->second;
+  control::PoolReport report{pool_state(pool), {},          pool.panic,     pool.quorum,
+                             pool.withdrawn,   pool.weight, pool.fit_weight};
+  if (pool.tier) report.tier = *pool.tier;
   return report;
 }
 
@@ -103,6 +120,7 @@ control::ServiceReport report_service(const ServiceConfig& service, const Balanc
   std::vector<std::string> checks;
   for (const CheckSpec& check : service.checks) checks.push_back(check.type);
   report.check = checks.empty() ? "none" : fmt::format("{}", fmt::join(checks, ", "));
+  report.pool = report_pool(service, balancer);
   if (stats != nullptr) report.traffic = report_traffic(stats->traffic);
   std::unordered_map<Endpoint, const dataplane::BackendStats*> by_endpoint;
   if (stats != nullptr) {
@@ -160,13 +178,33 @@ control::FlowReport report_flow(const dataplane::Flow& flow) {
           flow.expires_in.count()};
 }
 
+control::LatenessReport report_lateness(const health::Lateness& lateness) {
+  control::LatenessReport report{{}, {lateness.counts.begin(), lateness.counts.end()}, lateness.sum.count()};
+  for (const auto bound : health::Lateness::kBounds)
+    report.bounds.push_back(std::chrono::duration<double>(bound).count());
+  return report;
+}
+
 std::vector<std::string> service_warnings(const std::vector<control::ServiceReport>& services) {
   std::vector<std::string> warnings;
   for (const control::ServiceReport& service : services) {
+    const std::string& state = service.pool.state;
     const bool usable = std::any_of(service.backends.begin(), service.backends.end(), [](const auto& backend) {
       return backend.state == "up" || backend.state == "slow-start";
     });
-    if (!usable) warnings.push_back(fmt::format("service {}: no backend takes new connections", service.name));
+    if (state == "panic") {
+      warnings.push_back(fmt::format("service {}: panic: too few backends are fit, all are used", service.name));
+    } else if (state == "sorry" || state == "backup") {
+      warnings.push_back(fmt::format("service {}: {} in use", service.name,
+                                     state == "sorry" ? "the sorry server is" : "backup backends are"));
+    } else if (!usable) {
+      warnings.push_back(fmt::format("service {}: no backend takes new connections", service.name));
+    }
+    if (!service.pool.quorum) {
+      warnings.push_back(fmt::format("service {}: no quorum: weight {} of {} is fit", service.name,
+                                     service.pool.fit_weight, service.pool.weight));
+    }
+    if (service.pool.withdrawn) warnings.push_back(fmt::format("service {}: its VIPs are withdrawn", service.name));
     for (const control::BackendReport& backend : service.backends) {
       if (backend.state != "no-route") continue;
       warnings.push_back(fmt::format("service {}: backend {} has no next hop: its packets are dropped", service.name,

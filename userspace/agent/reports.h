@@ -22,6 +22,8 @@ namespace xlvs::agent {
 [[nodiscard]] std::vector<control::FlowTableReport> report_flow_tables(const dataplane::Stats& stats);
 [[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
 
+[[nodiscard]] control::LatenessReport report_lateness(const health::Lateness& lateness);
+
 // What is wrong with services as reported: no backend takes connections, next hops unknown.
 [[nodiscard]] std::vector<std::string> service_warnings(const std::vector<control::ServiceReport>& services);
 

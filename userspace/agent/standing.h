@@ -5,7 +5,6 @@
 #include <string>
 
 #include "control/api.h"
-#include "core/desired.h"
 #include "health/health.h"
 
 namespace xlvs::agent {
@@ -16,7 +15,6 @@ struct Standing {
 };
 
 // `report` has all but state and why; `used`: it is in the scheduler's table, or would be with a weight.
-[[nodiscard]] Standing standing_of(const control::BackendReport& report, bool used, const Override& change,
-                                   const health::Health* health);
+[[nodiscard]] Standing standing_of(const control::BackendReport& report, bool used, const health::Health* health);
 
 }  // namespace xlvs::agent

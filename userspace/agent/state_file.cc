@@ -47,6 +47,20 @@ Clock::time_point time_from(const json& milliseconds) {
   return Clock::time_point(std::chrono::milliseconds(milliseconds.get<std::int64_t>()));
 }
 
+Override override_from(const json& entry) {
+  Override override_;
+  override_.drained = entry.at("drained").get<bool>();
+  if (entry.contains("weight")) override_.weight = entry.at("weight").get<std::uint32_t>();
+  override_.disabled = entry.value("disabled", false);
+  if (entry.contains("forced")) {
+    const auto text = entry.at("forced").get<std::string>();
+    override_.forced = parse_forced(text);
+    if (!override_.forced) throw std::invalid_argument("forced '" + text + "'");
+  }
+  override_.reason = entry.value("reason", "");
+  return override_;
+}
+
 health::AdoptedHealth health_from(const json& entry) {
   health::AdoptedHealth adopted;
   const auto text = entry.at("state").get<std::string>();
@@ -66,6 +80,9 @@ json to_json(const State& state) {
     json entry = to_json(ref);
     entry["drained"] = override_.drained;
     if (override_.weight) entry["weight"] = *override_.weight;
+    if (override_.disabled) entry["disabled"] = true;
+    if (override_.forced) entry["forced"] = to_string(*override_.forced);
+    if (!override_.reason.empty()) entry["reason"] = override_.reason;
     overrides.push_back(std::move(entry));
   }
   json health = json::array();
@@ -83,6 +100,7 @@ json to_json(const State& state) {
           {"boot_id", state.boot_id},
           {"overrides", std::move(overrides)},
           {"health", std::move(health)},
+          {"quorum", state.quorum},
           {"vips", {{"interface", state.vip_interface}, {"addresses", std::move(addresses)}}}};
 }
 
@@ -94,14 +112,12 @@ State from_json(const json& document) {
   State state;
   state.boot_id = document.at("boot_id").get<std::string>();
   for (const json& entry : document.at("overrides")) {
-    Override override_;
-    override_.drained = entry.at("drained").get<bool>();
-    if (entry.contains("weight")) override_.weight = entry.at("weight").get<std::uint32_t>();
-    state.overrides[ref_from(entry)] = override_;
+    state.overrides[ref_from(entry)] = override_from(entry);
   }
   for (const json& entry : document.at("health")) {
     state.health[ref_from(entry)] = health_from(entry);
   }
+  if (document.contains("quorum")) state.quorum = document.at("quorum").get<std::map<std::string, bool>>();
   state.vip_interface = document.at("vips").at("interface").get<std::string>();
   for (const json& address : document.at("vips").at("addresses")) {
     state.vips.insert(value_or_throw(IpAddress::parse(address.get<std::string>())));
@@ -180,6 +196,7 @@ Result<LoadedState> StateFile::load(const std::string& boot_id) const {
   }
   if (loaded.state.boot_id != boot_id) {
     loaded.state.health.clear();
+    loaded.state.quorum.clear();
     loaded.state.vips.clear();
   }
   return loaded;

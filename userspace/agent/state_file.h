@@ -17,6 +17,7 @@ struct State {
   std::string boot_id;  // of the kernel that health and VIPs belong to; overrides hold across boots
   Overrides overrides;
   std::map<BackendRef, health::AdoptedHealth> health;  // only backends that have been decided
+  std::map<std::string, bool> quorum;                  // by service; only where there is a rule
   std::string vip_interface;
   std::set<IpAddress> vips;
 

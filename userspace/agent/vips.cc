@@ -6,11 +6,17 @@
 namespace xlvs::agent {
 namespace {
 
-std::set<IpAddress> wanted_by(const Config& config) {
+// An address that several services listen on stays as long as one of them wants it.
+std::set<IpAddress> wanted_by(const Config& config, const Pools& pools, const std::set<IpAddress>& present) {
   std::set<IpAddress> addresses;
   if (!config.manage_vips) return addresses;
   for (const ServiceConfig& service : config.services) {
-    for (const Listener& listener : service.listeners) addresses.insert(listener.address);
+    const auto pool = pools.find(service.name);
+    const bool unknown = service.pool.withdraw_vip && pool == pools.end();
+    if (service.pool.withdraw_vip && !unknown && pool->second.withdrawn) continue;
+    for (const Listener& listener : service.listeners) {
+      if (!unknown || present.contains(listener.address)) addresses.insert(listener.address);
+    }
   }
   return addresses;
 }
@@ -30,9 +36,9 @@ void log_difference(const Vips::Placed& before, const Vips::Placed& after) {
 
 }  // namespace
 
-Result<void> Vips::set(const Config& config) {
+Result<void> Vips::set(const Config& config, const Pools& pools) {
   const Placed before = placed_;
-  if (auto result = place(config.vip_interface, wanted_by(config)); !result) {
+  if (auto result = place(config.vip_interface, wanted_by(config, pools, before.addresses)); !result) {
     (void)place(before.interface, before.addresses);
     return result;
   }

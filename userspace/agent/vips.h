@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/host.h"
+#include "core/desired.h"
 #include "core/model.h"
 
 namespace xlvs::agent {
@@ -21,8 +22,9 @@ class Vips {
   Vips(Host& host, Placed placed) : host_(host), placed_(std::move(placed)) {}
 
   // Puts the VIPs of `config` where it wants them and takes away those that lvsd added before. An error has been
-  // undone.
-  Result<void> set(const Config& config);
+  // undone. A service that is not yet known to withdraw its VIPs or not keeps those that are there, and gets no others.
+  // `pools`: of the services as far as they are known.
+  Result<void> set(const Config& config, const Pools& pools);
   // Back to what placed() was.
   void restore(const Placed& before);
   void remove_all() { restore({placed_.interface, {}}); }

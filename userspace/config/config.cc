@@ -53,6 +53,9 @@ std::set<std::string> known_keys() {
   parse_service(context, empty, parsed);
   parse_backend(context, empty, service);
   parse_check(context, empty, check);
+  parse_hook(context, empty, parsed.config.hooks);
+  parse_sorry(context, empty, service);
+  parse_quorum(context, empty, service.config.pool.quorum);
   parse_flap(context, empty, service.config.life.flap);
   parse_timeouts(context, empty, parsed.config.timeouts);
   parse_limits(context, empty, parsed.config.limits);

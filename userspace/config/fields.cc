@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "config/reader.h"
 
@@ -64,12 +65,20 @@ void add_life(Fields& fields, const LifeRules& life) {
   fields.emplace_back("flap.hold", duration_text(life.flap->hold));
 }
 
+void add_pool(Fields& fields, const PoolRules& pool) {
+  fields.emplace_back("panic", pool.panic == 0 ? "never" : fmt::format("{}%", pool.panic));
+  fields.emplace_back("withdraw_vip", yes_no(pool.withdraw_vip));
+  if (!pool.quorum) return;
+  fields.emplace_back("quorum.up", std::to_string(pool.quorum->up));
+  fields.emplace_back("quorum.down", std::to_string(pool.quorum->down));
+}
+
 }  // namespace
 
 Fields global_fields(const Config& config) {
   const TimeoutConfig& timeouts = config.timeouts;
   const LimitConfig& limits = config.limits;
-  return {
+  Fields fields{
       {"timeouts.tcp_established", duration_text(timeouts.tcp_established)},
       {"timeouts.tcp_syn_sent", duration_text(timeouts.tcp_syn_sent)},
       {"timeouts.tcp_syn_recv", duration_text(timeouts.tcp_syn_recv)},
@@ -90,6 +99,15 @@ Fields global_fields(const Config& config) {
       {"hash_seed", std::to_string(config.hash_seed)},
       {"log_level", config.log_level},
   };
+  // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
+  if (!config.maintenance_dir.empty()) fields.emplace_back("maintenance_dir", config.maintenance_dir);
+  for (std::size_t i = 0; i < config.hooks.size(); ++i) {
+    const HookConfig& hook = config.hooks[i];
+    fields.emplace_back(fmt::format("hooks[{}]", i),
+                        fmt::format("{} {} {} {} ({})", fmt::join(hook.program, " "), hook.path, hook.user,
+                                    duration_text(hook.timeout), fmt::join(hook.events, ", ")));
+  }
+  return fields;
 }
 
 Fields service_fields(const ServiceConfig& service) {
@@ -108,13 +126,14 @@ Fields service_fields(const ServiceConfig& service) {
   };
   add_checks(fields, service.checks);
   add_life(fields, service.life);
+  add_pool(fields, service.pool);
   return fields;
 }
 
 Fields backend_fields(const BackendConfig& backend) {
   Fields fields{{"weight", std::to_string(backend.weight)},
                 {"forward", std::string(to_string(backend.forward))},
-                {"tier", std::to_string(backend.tier)}};
+                {"tier", backend.tier == kSorryTier ? "sorry" : std::to_string(backend.tier)}};
   if (backend.checks) add_checks(fields, *backend.checks);
   return fields;
 }

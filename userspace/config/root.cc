@@ -45,6 +45,14 @@ void Root::parse(const Node& node) {
   if (const Node* metrics = section.take("metrics")) parse_metrics(context_, *metrics, config.metrics);
   section.boolean("manage_vips", config.manage_vips);
   section.interface("vip_interface", config.vip_interface);
+  section.each("hooks", "hooks", [&](const Node& item) { parse_hook(context_, item, config.hooks); });
+  if (const Node* directory = section.take("maintenance_dir")) {
+    if (const auto path = read_text(context_, *directory, "maintenance_dir")) {
+      config.maintenance_dir = *path;
+      if (!path->starts_with('/'))
+        context_.diagnostics.error(directory->where, "maintenance_dir: {} must be an absolute path", quote(*path));
+    }
+  }
   section.integer("hash_seed", config.hash_seed, 0, std::numeric_limits<std::uint32_t>::max());
   if (const Node* level = section.take("log_level")) {
     const std::vector<std::string_view> levels{"debug", "info", "warning", "error"};

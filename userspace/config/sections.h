@@ -39,7 +39,8 @@ struct ParsedService {
   std::optional<Position> listen_where;
   bool listen_broken = false;  // a listener had an error: the list is incomplete
   std::vector<Located<Listener>> listeners;
-  std::vector<ParsedBackend> backends;
+  std::vector<ParsedBackend> backends;  // the one that says sorry included, with tier kSorryTier
+  std::optional<Position> quorum_where;
 };
 
 struct Parsed {
@@ -56,9 +57,13 @@ void parse_backend(Context& context, const Node& node, ParsedService& service);
 void parse_check(Context& context, const Node& node, CheckSpec& check);
 // The keys `check` (one) or `checks` (a list) of `section`; each check starts as `standard`. False: neither is there.
 bool parse_checks(Section& section, const CheckSpec& standard, CheckList& checks, std::vector<Position>& where);
+void parse_sorry(Context& context, const Node& node, ParsedService& service);
+void parse_quorum(Context& context, const Node& node, std::optional<Quorum>& quorum);
+void parse_pool(Section& section, ParsedService& service);
 void parse_life(Section& section, LifeRules& life);
 void parse_flap(Context& context, const Node& node, std::optional<FlapRule>& flap);
 void parse_check_params(Section& section, const CheckType& type, CheckSpec& check);
+void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hooks);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
 void parse_limits(Context& context, const Node& node, LimitConfig& limits);
 void parse_metrics(Context& context, const Node& node, std::optional<Endpoint>& metrics);

@@ -89,6 +89,7 @@ void parse_service(Context& context, const Node& node, Parsed& parsed) {
   }
   parse_life(section, config.life);
   section.each("backends", "backends", [&](const Node& item) { parse_backend(context, item, service); });
+  parse_pool(section, service);
   section.finish();
   if (section.is_mapping()) parsed.services.push_back(std::move(service));
 }

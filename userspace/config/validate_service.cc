@@ -93,12 +93,21 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
   }
 }
 
+void validate_quorum(Diagnostics& diagnostics, const ParsedService& service) {
+  const auto& quorum = service.config.pool.quorum;
+  if (quorum && quorum->down > quorum->up)
+    diagnostics.error(service.quorum_where.value_or(service.where),
+                      "service {}: the quorum is lost below {} and gained at {}: down must be at most up",
+                      service.config.name, quorum->down, quorum->up);
+}
+
 }  // namespace
 
 void validate_service(Diagnostics& diagnostics, ParsedService& service) {
   validate_listen(diagnostics, service);
   validate_scheduler(diagnostics, service);
   validate_checks(diagnostics, service.check_where, service.config.name, service.config.checks);
+  validate_quorum(diagnostics, service);
   validate_backends(diagnostics, service);
 }
 

@@ -8,7 +8,7 @@
 //   GET  /v1/services/NAME                ServiceReport
 //   GET  /v1/flows?service=&backend=&client=&state=&protocol=&limit=   FlowList
 //   GET  /v1/stats                        StatsReport
-//   POST /v1/backends/drain|enable|weight BackendChange -> BackendChangeResult
+//   POST /v1/backends/drain|disable|enable|weight|force BackendChange -> BackendChangeResult
 //   POST /v1/config/check                 ConfigText -> ConfigCheck   (changes nothing)
 //   GET  /v1/config/diff                  ConfigDiff   (running against the files on disk)
 //   POST /v1/config/apply                 ConfigApplied (reads the files on disk; an error has changed nothing)
@@ -69,8 +69,12 @@ struct BackendReport {
   std::uint32_t weight = 0;     // in force, rounded up
   double effective_weight = 0;  // the same exactly: slow start and what the server asks for make fractions
   std::uint32_t configured_weight = 0;
-  bool drained = false;  // by an override
+  bool drained = false;   // by an override
+  bool disabled = false;  // by an override
   std::optional<std::uint32_t> weight_override;
+  std::optional<std::string> forced;  // by an override: "up", "down"
+  std::string reason;                 // the operator's words for an override
+  std::string maintenance;            // the file that takes it out of service
   // What the operator sees first: "up", "slow-start", "reentry", "flapping", "down", "drained", "unchecked", "standby"
   // (fit, but another tier is in use), "no-route" (next hop unknown).
   std::string state;
@@ -87,12 +91,20 @@ struct BackendReport {
   return backend.health.state == "up" || (backend.health.state == "unchecked" && backend.state != "unchecked");
 }
 
+struct PoolReport {
+  std::string state;  // "up", "backup", "sorry", "panic", "no-quorum", "down": no backend takes new flows
+  std::optional<std::uint32_t> tier;  // in use; 255: the sorry server
+  bool panic = false, quorum = true, withdrawn = false;
+  std::uint64_t weight = 0, fit_weight = 0;  // of the first tier, and of its fit backends
+};
+
 struct ServiceReport {
   std::string name;
   std::vector<std::string> listeners;
   std::string forward, scheduler, check;
   Traffic traffic;
   std::vector<BackendReport> backends;
+  PoolReport pool;
 };
 
 struct InterfaceReport {
@@ -149,17 +161,27 @@ struct FlowList {
   std::vector<FlowReport> flows;
 };
 
+// Histogram of how late checks began: `counts[i]` at most `bounds[i]` seconds, the last one above all.
+struct LatenessReport {
+  std::vector<double> bounds;
+  std::vector<std::uint64_t> counts;
+  double sum = 0;
+};
+
 struct StatsReport {
   double at = 0;  // when sampled: two reports give a rate
   std::vector<ServiceReport> services;
   std::vector<ReasonReport> reasons;
   std::uint64_t flows_expired = 0, count_drift = 0;
+  LatenessReport check_lateness;
 };
 
 struct BackendChange {
-  std::optional<std::string> service;   // nullopt: in every service that has the address
-  std::string address;                  // "10.0.0.11:8080", or "10.0.0.11": every port
-  std::optional<std::uint32_t> weight;  // weight: nullopt clears the override
+  std::optional<std::string> service;        // nullopt: in every service that has the address
+  std::string address;                       // "10.0.0.11:8080", or "10.0.0.11": every port
+  std::optional<std::uint32_t> weight = {};  // weight: nullopt clears the override
+  std::optional<std::string> forced = {};    // force: "up", "down"; nullopt clears it
+  std::string reason = {};                   // drain, disable, force: for status and log
 };
 struct BackendChangeResult {
   std::vector<BackendReport> backends;  // those the change named, as they are now
@@ -195,7 +217,9 @@ class Operations {
   [[nodiscard]] virtual Result<FlowList> flows(const std::vector<std::pair<std::string, std::string>>& query) const = 0;
   [[nodiscard]] virtual StatsReport stats() const = 0;
   virtual Result<BackendChangeResult> drain(const BackendChange& change) = 0;
-  virtual Result<BackendChangeResult> enable(const BackendChange& change) = 0;  // clears drain
+  virtual Result<BackendChangeResult> disable(const BackendChange& change) = 0;
+  virtual Result<BackendChangeResult> enable(const BackendChange& change) = 0;  // clears drain and disable
+  virtual Result<BackendChangeResult> force(const BackendChange& change) = 0;
   virtual Result<BackendChangeResult> set_weight(const BackendChange& change) = 0;
   [[nodiscard]] virtual ConfigCheck check_config(const ConfigText& text) const = 0;
   [[nodiscard]] virtual ConfigDiff diff_config() const = 0;

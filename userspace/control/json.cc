@@ -66,7 +66,11 @@ void visit(auto& field, Is<BackendReport> auto& v) {
   field("effective_weight", v.effective_weight);
   field("configured_weight", v.configured_weight);
   field("drained", v.drained);
+  field("disabled", v.disabled);
   field("weight_override", v.weight_override);
+  field("forced", v.forced);
+  field("reason", v.reason);
+  field("maintenance", v.maintenance);
   field("state", v.state);
   field("why", v.why);
   field("tier", v.tier);
@@ -77,6 +81,22 @@ void visit(auto& field, Is<BackendReport> auto& v) {
   field("next_hop", v.next_hop);
 }
 
+void visit(auto& field, Is<PoolReport> auto& v) {
+  field("state", v.state);
+  field("tier", v.tier);
+  field("panic", v.panic);
+  field("quorum", v.quorum);
+  field("withdrawn", v.withdrawn);
+  field("weight", v.weight);
+  field("fit_weight", v.fit_weight);
+}
+
+void visit(auto& field, Is<LatenessReport> auto& v) {
+  field("bounds", v.bounds);
+  field("counts", v.counts);
+  field("sum", v.sum);
+}
+
 void visit(auto& field, Is<ServiceReport> auto& v) {
   field("name", v.name);
   field("listeners", v.listeners);
@@ -84,6 +104,7 @@ void visit(auto& field, Is<ServiceReport> auto& v) {
   field("scheduler", v.scheduler);
   field("check", v.check);
   field("traffic", v.traffic);
+  field("pool", v.pool);
   field("backends", v.backends);
 }
 
@@ -159,12 +180,15 @@ void visit(auto& field, Is<StatsReport> auto& v) {
   field("reasons", v.reasons);
   field("flows_expired", v.flows_expired);
   field("count_drift", v.count_drift);
+  field("check_lateness", v.check_lateness);
 }
 
 void visit(auto& field, Is<BackendChange> auto& v) {
   field("service", v.service);
   field("address", v.address);
   field("weight", v.weight);
+  field("forced", v.forced);
+  field("reason", v.reason);
 }
 
 void visit(auto& field, Is<BackendChangeResult> auto& v) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -161,11 +165,22 @@ struct BackendValue {
   double (*of)(const BackendReport& backend);
 };
 
+// Numbers are only ever added: dashboards and alerts know them.
+constexpr std::string_view kStates[] = {"down",    "up",      "slow-start", "reentry",     "flapping", "unchecked",
+                                        "drained", "standby", "disabled",   "forced-down", "no-route"};
+
+double state_number(std::string_view state) {
+  const auto* found = std::find(std::begin(kStates), std::end(kStates), state);
+  return found == std::end(kStates) ? -1 : static_cast<double>(found - std::begin(kStates));
+}
+
 constexpr BackendValue kBackendValues[] = {
     {"lvs_backend_up", "1 when the health check passes or there is none.",
      [](const BackendReport& b) { return number(is_healthy(b)); }},
+    {"lvs_backend_state", "What decides whether it takes new flows; docs/metrics.md has the numbers.",
+     [](const BackendReport& b) { return state_number(b.state); }},
     {"lvs_backend_weight", "Weight in force; 0 takes no new flows.",
-     [](const BackendReport& b) { return number(std::uint64_t{b.weight}); }},
+     [](const BackendReport& b) { return b.effective_weight; }},
     {"lvs_backend_drained", "1 when an operator drained the backend.",
      [](const BackendReport& b) { return number(b.drained); }},
     {"lvs_backend_active_flows", "TCP flows in state ESTABLISHED.",
@@ -199,6 +214,71 @@ void add_backends(std::vector<MetricFamily>& out, const Status& status) {
   }
 }
 
+void add_check_results(std::vector<MetricFamily>& out, const Status& status) {
+  Family results(out, "lvs_check_results_total", "Results of each check of a backend, by reason.", MetricType::Counter);
+  for (const ServiceReport& service : status.services) {
+    for (const BackendReport& backend : service.backends) {
+      for (const CheckReport& check : backend.health.checks) {
+        for (const ReasonCount& result : check.results) {
+          results.add({{"service", service.name},
+                       {"backend", backend.address},
+                       {"check", check.name},
+                       {"reason", result.reason}},
+                      number(result.count));
+        }
+      }
+    }
+  }
+}
+
+void add_lateness(std::vector<MetricFamily>& out, const LatenessReport& lateness) {
+  if (lateness.counts.size() != lateness.bounds.size() + 1) return;
+  MetricFamily family{
+      "lvs_check_lateness_seconds", "How long after their time health checks began.", MetricType::Histogram, {}};
+  ClientMetric metric;
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < lateness.counts.size(); ++i) {
+    sum += lateness.counts[i];
+    const double bound = i < lateness.bounds.size() ? lateness.bounds[i] : std::numeric_limits<double>::infinity();
+    metric.histogram.bucket.push_back({sum, bound});
+  }
+  metric.histogram.sample_count = sum;
+  metric.histogram.sample_sum = lateness.sum;
+  family.metric.push_back(std::move(metric));
+  out.push_back(std::move(family));
+}
+
+// ---- pools ---------------------------------------------------------------------------------------------------------
+
+struct PoolValue {
+  const char* name;
+  const char* help;
+  double (*of)(const PoolReport& pool);
+};
+
+constexpr PoolValue kPoolValues[] = {
+    {"lvs_service_tier", "The tier of backends in use; 255 is the sorry server, -1 nobody.",
+     [](const PoolReport& p) { return p.tier ? static_cast<double>(*p.tier) : -1; }},
+    {"lvs_service_quorum", "1 when the service has quorum, or needs none.",
+     [](const PoolReport& p) { return number(p.quorum); }},
+    {"lvs_service_panic", "1 when so little is fit that all backends are used.",
+     [](const PoolReport& p) { return number(p.panic); }},
+    {"lvs_service_withdrawn", "1 when the service wants its virtual addresses withdrawn.",
+     [](const PoolReport& p) { return number(p.withdrawn); }},
+    {"lvs_service_fit_weight", "Weight of the first tier's backends that are fit.",
+     [](const PoolReport& p) { return number(p.fit_weight); }},
+    {"lvs_service_weight", "Weight of the first tier's backends.",
+     [](const PoolReport& p) { return number(p.weight); }},
+};
+
+void add_pools(std::vector<MetricFamily>& out, const Status& status) {
+  for (const PoolValue& value : kPoolValues) {
+    Family family(out, value.name, value.help, MetricType::Gauge);
+    for (const ServiceReport& service : status.services)
+      family.add({{"service", service.name}}, value.of(service.pool));
+  }
+}
+
 }  // namespace
 
 std::string render_metrics(const Status& status, const StatsReport& stats) {
@@ -209,6 +289,9 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_reasons(families, stats);
   add_traffic(families, stats);
   add_backends(families, status);
+  add_check_results(families, status);
+  add_pools(families, status);
+  add_lateness(families, stats.check_lateness);
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -93,6 +93,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/stats", kSocket, [](const Call& c) { return json_response(c.operations.stats()); }},
     {"POST", "/v1/backends/drain", kSocket, [](const Call& c) { return change_backend(c, &Operations::drain); }},
     {"POST", "/v1/backends/enable", kSocket, [](const Call& c) { return change_backend(c, &Operations::enable); }},
+    {"POST", "/v1/backends/disable", kSocket, [](const Call& c) { return change_backend(c, &Operations::disable); }},
+    {"POST", "/v1/backends/force", kSocket, [](const Call& c) { return change_backend(c, &Operations::force); }},
     {"POST", "/v1/backends/weight", kSocket, [](const Call& c) { return change_backend(c, &Operations::set_weight); }},
     {"POST", "/v1/config/check", kSocket, check_config},
     {"GET", "/v1/config/diff", kSocket, [](const Call& c) { return json_response(c.operations.diff_config()); }},

@@ -61,7 +61,7 @@ function ago(seconds) {
 const number = (n) => Number(n).toLocaleString('en-US', { maximumFractionDigits: 0 });
 function tone(state) {
   if (state === 'up' || state === 'native') return 'good';
-  return state === 'down' || state === 'no-route' ? 'bad' : 'odd';
+  return ['down', 'no-route', 'forced-down'].includes(state) ? 'bad' : 'odd';
 }
 const state = (word) => el('span', 'state ' + tone(word), word);
 
@@ -81,18 +81,19 @@ function service(s, now, seconds) {
   const of = (b) => old && old.backends.find((o) => o.address === b.address);
   return el('section', '',
     el('h2', '', s.name, ' ', el('span', 'dim', s.listeners.join(', '))),
-    el('p', 'dim', s.scheduler + ', ' + s.forward + ', check ' + s.check),
+    el('p', 'dim', s.scheduler + ', ' + s.forward + ', check ' + s.check,
+      s.pool.state && s.pool.state !== 'up' ? el('span', '', ', pool ', state(s.pool.state)) : ''),
     table([
       ['Backend', '', (b) => b.address],
       ['State', '', (b) => state(b.state)],
       ['Since', 'dim', (b) => b.health.since > 0 ? ago(now - b.health.since) : ''],
-      ['Weight', 'num', (b) => b.weight],
+      ['Weight', 'num', (b) => number(b.weight)],
       ['Active', 'num', (b) => number(b.active)],
       ['Inactive', 'num wide', (b) => number(b.inactive)],
       ['Flows/s', 'num', (b) => perSecond(b, of(b), seconds, 'flows')],
       ['Packets/s in', 'num wide', (b) => perSecond(b, of(b), seconds, 'in_packets')],
       ['Forward', 'wide', (b) => b.forward],
-      ['Check', 'wide dim', (b) => b.health.detail || b.health.reason],
+      ['Check', 'wide dim', (b) => b.why || b.health.detail || b.health.reason],
     ], s.backends));
 }
 function render(status) {

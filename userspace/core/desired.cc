@@ -15,9 +15,10 @@ constexpr std::uint32_t kWhole = 1000;
 // One backend on its way from the configuration to the data plane.
 struct Candidate {
   DesiredBackend backend;
-  std::uint32_t weight = 0;  // before its share; what it counts in the pool
+  PoolMember member;
+  std::uint32_t weight = 0;  // before its share
   std::uint32_t permille = kWhole;
-  bool fit = true;
+  bool quiesced = false;  // it has failed, and keeps its place with weight 0
 };
 
 // What the operator says goes before what the server says, and that before what the configuration says.
@@ -26,22 +27,32 @@ std::uint32_t base_weight(const BackendConfig& config, const Override& change, c
   return change.weight.value_or(fitness.weight.value_or(config.weight));
 }
 
-Candidate candidate(const BackendConfig& config, const Override& change, const Fitness& fitness, OnFailure on_failure) {
+bool is_out(const Override& change) {
+  return change.disabled || change.forced == Forced::down;
+}
+
+// The operator's word on its health, if there is one.
+Fitness overruled(const Override& change, const Fitness& fitness) {
+  if (is_out(change)) return {false, kWhole, fitness.weight};
+  return change.forced == Forced::up ? Fitness{true, kWhole, fitness.weight} : fitness;
+}
+
+Candidate candidate(const BackendConfig& config, const Override& change, const Fitness& found, OnFailure on_failure) {
+  const Fitness fitness = overruled(change, found);
   Candidate result;
   DesiredBackend& backend = result.backend;
   backend.endpoint = config.endpoint();
   backend.forward = config.forward;
   backend.failed = !fitness.up;
-  result.fit = fitness.up;
+  result.member = {config.tier, base_weight(config, change, fitness), fitness.up, is_out(change)};
   result.permille = fitness.permille;
-  result.weight = base_weight(config, change, fitness);
-  if (result.permille == 0) result.weight = 0;
+  if (result.permille == 0) result.member.weight = 0;
+  result.weight = result.member.weight;
   if (change.drained) {
     backend.weight_before_drain = change.weight.value_or(config.weight);
   } else if (!fitness.up && on_failure == OnFailure::drain) {
     backend.weight_before_drain = result.weight;
-    result.weight = 0;
-    result.fit = true;
+    result.quiesced = true;
   } else if (result.weight == 0) {
     // Drained by `weight 0`: what it weighed before is what the configuration says (0 there, too: it never had any).
     backend.weight_before_drain = config.weight;
@@ -67,43 +78,55 @@ std::uint32_t scaled(const Candidate& candidate, std::uint32_t scale) {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(weight, 1, kMaxWeight));
 }
 
-std::vector<DesiredBackend> desired_backends(const ServiceConfig& service, const Overrides& overrides,
-                                             const std::function<Fitness(const BackendRef&)>& fitness) {
-  std::vector<Candidate> candidates;
-  std::vector<PoolMember> members;
-  candidates.reserve(service.backends.size());
-  members.reserve(service.backends.size());
-  for (const BackendConfig& backend : service.backends) {
-    const BackendRef ref{service.name, backend.endpoint()};
-    const auto found = overrides.find(ref);
-    candidates.push_back(candidate(backend, found == overrides.end() ? Override{} : found->second, fitness(ref),
-                                   service.life.on_failure));
-    members.push_back({backend.tier, candidates.back().weight, candidates.back().fit});
-  }
-  const PoolDecision pool = decide_pool(members);
+std::vector<DesiredBackend> desired_backends(std::vector<Candidate> candidates, const PoolDecision& pool) {
   const std::uint32_t scale = scale_of(candidates);
   std::vector<DesiredBackend> backends;
   backends.reserve(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    DesiredBackend& backend = candidates[i].backend;
+    Candidate& from = candidates[i];
+    DesiredBackend& backend = from.backend;
     backend.up = pool.used[i];
-    backend.weight = scaled(candidates[i], scale);
+    if (from.quiesced) {
+      const bool keeps_its_place = !backend.up && from.member.tier == pool.in_force;
+      if (keeps_its_place) {
+        backend.up = true;
+        from.weight = 0;
+      } else {
+        backend.weight_before_drain = 0;
+      }
+    }
     backend.weight_before_drain *= scale;
+    backend.weight = scaled(from, scale);
     backends.push_back(backend);
   }
   return backends;
 }
 
+std::vector<Candidate> candidates_of(const ServiceConfig& service, const Overrides& overrides,
+                                     const std::function<Fitness(const BackendRef&)>& fitness) {
+  std::vector<Candidate> candidates;
+  candidates.reserve(service.backends.size());
+  for (const BackendConfig& backend : service.backends) {
+    const BackendRef ref{service.name, backend.endpoint()};
+    const auto found = overrides.find(ref);
+    candidates.push_back(candidate(backend, found == overrides.end() ? Override{} : found->second, fitness(ref),
+                                   service.life.on_failure));
+  }
+  return candidates;
+}
+
 }  // namespace
 
-double weight_in_force(const BackendConfig& backend, const Override& change, const Fitness& fitness) {
+double weight_in_force(const BackendConfig& backend, const Override& change, const Fitness& found) {
+  const Fitness fitness = overruled(change, found);
   const double weight = base_weight(backend, change, fitness);
   return std::min<double>(kMaxWeight, weight * fitness.permille / kWhole);
 }
 
-Desired compute_desired(const Config& config, const Overrides& overrides,
-                        const std::function<Fitness(const BackendRef&)>& fitness) {
-  Desired desired;
+Plan compute_plan(const Config& config, const Overrides& overrides,
+                  const std::function<Fitness(const BackendRef&)>& fitness, const Pools& before) {
+  Plan plan;
+  Desired& desired = plan.desired;
   desired.timeouts = config.timeouts;
   desired.hash_seed = config.hash_seed;
   desired.services.reserve(config.services.size());
@@ -116,9 +139,25 @@ Desired compute_desired(const Config& config, const Overrides& overrides,
     service.hash_fallback = from.hash_fallback;
     service.sloppy_tcp = from.sloppy_tcp;
     service.no_flow = from.no_flow;
-    service.backends = desired_backends(from, overrides, fitness);
+    std::vector<Candidate> candidates = candidates_of(from, overrides, fitness);
+    std::vector<PoolMember> members;
+    members.reserve(candidates.size());
+    for (const Candidate& candidate : candidates) members.push_back(candidate.member);
+    const auto known = before.find(from.name);
+    PoolDecision pool = decide_pool(members, from.pool, known != before.end() && known->second.quorum);
+    service.backends = desired_backends(std::move(candidates), pool);
+    plan.pools.emplace(from.name, pool.status);
   }
-  return desired;
+  return plan;
+}
+
+std::string_view to_string(Forced forced) {
+  return forced == Forced::up ? "up" : "down";
+}
+
+std::optional<Forced> parse_forced(std::string_view name) {
+  if (name == "up") return Forced::up;
+  return name == "down" ? std::optional(Forced::down) : std::nullopt;
 }
 
 }  // namespace xlvs

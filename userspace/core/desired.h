@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,12 +58,18 @@ struct BackendRef {
   friend auto operator<=>(const BackendRef&, const BackendRef&) = default;
 };
 
-// A runtime change by the operator; survives reload and restart until cleared (`lvsctl backend enable`, `weight
-// --clear`).
+enum class Forced : std::uint8_t { up, down };
+[[nodiscard]] std::string_view to_string(Forced forced);
+[[nodiscard]] std::optional<Forced> parse_forced(std::string_view name);
+
+// A runtime change by the operator; survives reload and restart until cleared.
 struct Override {
   bool drained = false;
-  std::optional<std::uint32_t> weight;
-  [[nodiscard]] bool empty() const { return !drained && !weight; }
+  std::optional<std::uint32_t> weight = {};
+  bool disabled = false;              // out, as if its checks failed
+  std::optional<Forced> forced = {};  // whatever its checks find
+  std::string reason = {};            // the operator's words for any of these
+  [[nodiscard]] bool empty() const { return !drained && !weight && !disabled && !forced; }
   friend bool operator==(const Override&, const Override&) = default;
 };
 using Overrides = std::map<BackendRef, Override>;
@@ -77,9 +84,27 @@ struct Fitness {
 // What it comes to, in the configuration's own units, for people.
 [[nodiscard]] double weight_in_force(const BackendConfig& backend, const Override& change, const Fitness& fitness);
 
-// Pure: the one place where configuration, overrides and health meet. `fitness` is asked once per backend. Overrides of
-// backends that the configuration does not have are ignored (and kept by the caller, for when they return).
-[[nodiscard]] Desired compute_desired(const Config& config, const Overrides& overrides,
-                                      const std::function<Fitness(const BackendRef&)>& fitness);
+// How the backends of a service stand together; also the memory that quorum needs.
+struct PoolStatus {
+  std::optional<unsigned> tier;  // in use; nullopt: nobody takes new flows
+  bool panic = false;            // all of the tier is used, fit or not
+  bool quorum = true;            // also without a rule
+  bool withdrawn = false;        // it wants its VIPs taken away
+  std::uint64_t weight = 0;      // of the first tier
+  std::uint64_t fit_weight = 0;  // of its fit backends
+  friend bool operator==(const PoolStatus&, const PoolStatus&) = default;
+};
+using Pools = std::map<std::string, PoolStatus>;  // by service
+
+struct Plan {
+  Desired desired;
+  Pools pools;
+};
+
+// Pure: the one place where configuration, overrides and health meet. `fitness` is asked once per backend; `before` is
+// what the plan before came to. Overrides of backends that the configuration does not have are ignored (and kept by the
+// caller, for when they return).
+[[nodiscard]] Plan compute_plan(const Config& config, const Overrides& overrides,
+                                const std::function<Fitness(const BackendRef&)>& fitness, const Pools& before = {});
 
 }  // namespace xlvs

@@ -112,6 +112,21 @@ struct LifeRules {
   friend bool operator==(const LifeRules&, const LifeRules&) = default;
 };
 
+// By weight of the first tier's backends that are fit, with hysteresis: gained at `up`, lost below `down`.
+struct Quorum {
+  std::uint32_t up = 1;
+  std::uint32_t down = 1;  // at most `up`
+  friend bool operator==(const Quorum&, const Quorum&) = default;
+};
+
+// Which of its backends a service uses; core/pool.h carries it out.
+struct PoolRules {
+  unsigned panic = 0;  // percent of a tier's weight; with less of it fit, all of it is used; 0: never
+  std::optional<Quorum> quorum;
+  bool withdraw_vip = false;  // its VIPs are taken from the interface while nobody fit is in use
+  friend bool operator==(const PoolRules&, const PoolRules&) = default;
+};
+
 struct ServiceConfig {
   std::string name;                 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, unique
   std::vector<Listener> listeners;  // at least one; one family; unique in the whole configuration
@@ -124,6 +139,7 @@ struct ServiceConfig {
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
   CheckList checks;
   LifeRules life;
+  PoolRules pool;
   std::vector<BackendConfig> backends;  // in the operator's order, which rr and ties of lc follow; unique endpoints
 
   [[nodiscard]] Family family() const { return listeners.front().address.family(); }
@@ -170,6 +186,16 @@ struct InterfaceConfig {
   friend bool operator==(const InterfaceConfig&, const InterfaceConfig&) = default;
 };
 
+// Who is told when backends, services and quorums change: a program, or whoever reads a socket or FIFO.
+struct HookConfig {
+  std::vector<std::string> program;  // with its arguments; the first is an absolute path. Empty: `path` is meant
+  std::string user = "nobody";       // as whom it runs
+  Milliseconds timeout{10'000};      // then it is killed
+  std::string path;                  // of a FIFO or a UNIX datagram socket, for a line of JSON each
+  std::vector<std::string> events;   // of "backend", "service", "quorum"; empty: all
+  friend bool operator==(const HookConfig&, const HookConfig&) = default;
+};
+
 struct Config {
   std::vector<InterfaceConfig> interfaces;  // at least one
   std::vector<ServiceConfig> services;      // may be empty
@@ -177,7 +203,9 @@ struct Config {
   LimitConfig limits;
   bool manage_vips = true;           // VIPs are put on an interface while lvsd runs
   std::string vip_interface = "lo";  // where to
-  std::uint32_t hash_seed = 0;       // of sh, dh, mh: give all routers of a site the same
+  std::vector<HookConfig> hooks;
+  std::string maintenance_dir;  // files in it take backends out of service; empty: none
+  std::uint32_t hash_seed = 0;  // of sh, dh, mh: give all routers of a site the same
   std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
   std::string log_level = "info";                                                   // debug, info, warning, error
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which backends of a service take new flows: tiers, panic and quorum. Pure.
+// Which backends of a service take new flows: tiers, quorum, panic, the server that says sorry. Pure.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "core/desired.h"
 #include "core/model.h"
 
 namespace xlvs {
@@ -19,12 +19,14 @@ struct PoolMember {
 };
 
 struct PoolDecision {
-  std::vector<bool> used;        // of each member: it is a candidate for new flows
-  std::optional<unsigned> tier;  // in force; nullopt: nobody takes new flows
-  std::uint64_t weight = 0;      // of the first tier's members that are not out
-  std::uint64_t fit_weight = 0;  // of those of them that are fit
+  std::vector<bool> used;  // of each member: it is a candidate for new flows
+  unsigned in_force = 0;   // the tier that tables are made of, also when none of it serves
+  PoolStatus status;
 };
 
-[[nodiscard]] PoolDecision decide_pool(std::span<const PoolMember> members);
+// The lowest tier with a fit member is used, if so much of it is fit that there is no panic and, the first tier, if it
+// has quorum. If no tier is so well: without quorum, or without a fit member anywhere, the sorry server; else the
+// lowest tier with a fit member, all of it in a panic; else, in a panic, the lowest tier.
+[[nodiscard]] PoolDecision decide_pool(std::span<const PoolMember> members, const PoolRules& rules, bool had_quorum);
 
 }  // namespace xlvs

@@ -37,11 +37,12 @@ HealthReport health() {
   return {"up", "slow-start", 2.5, 1.5, "ok", "fine", 0.25, 7, 8, {check()}};
 }
 BackendReport backend() {
-  return {"web", "10.0.0.1:80", "nat", 1,        0.5, 2, true,      3,
-          "up",  "because",     1,     health(), 4,   5, traffic(), "02:00:00:00:00:01 dev lan0"};
+  return {"web",  "10.0.0.1:80", "nat", 1,         0.5, 2,        true, true, 3,         "down",
+          "disk", "10.0.0.1",    "up",  "because", 1,   health(), 4,    5,    traffic(), "02:00:00:00:00:01 dev lan0"};
 }
 ServiceReport service() {
-  return {"web", {"192.0.2.1:80/tcp"}, "nat", "wrr", "http", traffic(), {backend()}};
+  return {
+      "web", {"192.0.2.1:80/tcp"}, "nat", "wrr", "http", traffic(), {backend()}, {"panic", 1, true, false, true, 9, 2}};
 }
 InterfaceReport interface() {
   return {"lan0", 2, "generic", "no XDP", 9, false};
@@ -77,8 +78,8 @@ TEST(Json, RoundTripOfEveryStruct) {
       version(), 1.5, config(), {interface()}, {"192.0.2.1"}, {table()}, {service()}, {reason()}, {"look here"}});
   expect_round_trip(flow());
   expect_round_trip(FlowList{2, {flow()}});
-  expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4});
-  expect_round_trip(BackendChange{"web", "10.0.0.1", 4});
+  expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}});
+  expect_round_trip(BackendChange{"web", "10.0.0.1", 4, "up", "because"});
   expect_round_trip(BackendChangeResult{{backend()}, true});
   expect_round_trip(ConfigText{"a.yaml", "x: 1\n"});
   expect_round_trip(ConfigCheck{true, {"e"}, {"c"}});
@@ -88,7 +89,7 @@ TEST(Json, RoundTripOfEveryStruct) {
 
 TEST(Json, KeepsTheOrderOfFields) {
   EXPECT_EQ(dump(Json(version())), R"({"version":"1.2","instance":"default","pid":-1})");
-  EXPECT_EQ(dump(Json(BackendChange{})), R"({"service":null,"address":"","weight":null})");
+  EXPECT_EQ(dump(Json(BackendChange{})), R"({"service":null,"address":"","weight":null,"forced":null,"reason":""})");
 }
 
 TEST(Json, IgnoresUnknownFieldsAndLeavesAbsentOnesAlone) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/desired.h"
 
+#include "core/maintenance.h"
+
 #include <gtest/gtest.h>
 
 namespace xlvs {
@@ -40,7 +42,7 @@ Fitness always_up(const BackendRef& /*ref*/) {
 
 TEST(Desired, CarriesTheConfiguration) {
   const Config config = two_services();
-  const Desired desired = compute_desired(config, {}, always_up);
+  const Desired desired = compute_plan(config, {}, always_up).desired;
   EXPECT_EQ(desired.hash_seed, 7U);
   EXPECT_EQ(desired.timeouts, config.timeouts);
   ASSERT_EQ(desired.services.size(), 2U);
@@ -59,10 +61,10 @@ TEST(Desired, CarriesTheConfiguration) {
 
 TEST(Desired, HealthIsAskedOncePerBackend) {
   std::map<BackendRef, int> asked;
-  const Desired desired = compute_desired(two_services(), {}, [&](const BackendRef& ref) {
-    ++asked[ref];
-    return Fitness{ref.endpoint != endpoint("10.0.0.12:8080"), 1000, {}};
-  });
+  const Desired desired = compute_plan(two_services(), {}, [&](const BackendRef& ref) {
+                            ++asked[ref];
+                            return Fitness{ref.endpoint != endpoint("10.0.0.12:8080"), 1000, {}};
+                          }).desired;
   EXPECT_EQ(asked.size(), 3U);
   for (const auto& [ref, times] : asked) EXPECT_EQ(times, 1) << ref.endpoint.to_string();
   EXPECT_TRUE(desired.services[0].backends[0].up);
@@ -92,7 +94,7 @@ TEST(Desired, OverridesWin) {
     SCOPED_TRACE(c.name);
     Config config = two_services();
     config.services[0].backends[0].weight = c.configured;
-    const Desired desired = compute_desired(config, {{{"web", endpoint("10.0.0.11:8080")}, c.change}}, always_up);
+    const Desired desired = compute_plan(config, {{{"web", endpoint("10.0.0.11:8080")}, c.change}}, always_up).desired;
     EXPECT_EQ(desired.services[0].backends[0].weight, c.weight);
     EXPECT_EQ(desired.services[0].backends[0].weight_before_drain, c.before_drain);
     EXPECT_EQ(desired.services[0].backends[1].weight, 1U);
@@ -103,7 +105,87 @@ TEST(Desired, OverridesOfAbsentBackendsAreIgnored) {
   const Overrides overrides{{{"web", endpoint("10.0.0.99:8080")}, {true, std::nullopt}},
                             {{"gone", endpoint("10.0.0.11:8080")}, {true, std::nullopt}},
                             {{"web", endpoint("10.0.0.11:81")}, {true, std::nullopt}}};
-  EXPECT_EQ(compute_desired(two_services(), overrides, always_up), compute_desired(two_services(), {}, always_up));
+  EXPECT_EQ(compute_plan(two_services(), overrides, always_up).desired,
+            compute_plan(two_services(), {}, always_up).desired);
+}
+
+// What the data plane gets for "web" when each backend is as fit as `fit` says.
+std::vector<DesiredBackend> backends_of(const Config& config, const std::map<std::string, Fitness>& fit,
+                                        const Overrides& overrides = {}) {
+  return compute_plan(config, overrides,
+                      [&](const BackendRef& ref) {
+                        const auto found = fit.find(ref.endpoint.to_string());
+                        return found == fit.end() ? Fitness{} : found->second;
+                      })
+      .desired.services.at(0)
+      .backends;
+}
+
+std::vector<std::uint32_t> weights(const std::vector<DesiredBackend>& backends) {
+  std::vector<std::uint32_t> result;
+  for (const DesiredBackend& backend : backends) result.push_back(backend.up ? backend.weight : 0);
+  return result;
+}
+
+TEST(Desired, SharesScaleAllWeightsOfTheService) {
+  using Weights = std::vector<std::uint32_t>;
+  Config config = two_services();
+  config.services[0].backends[2].weight = 2;
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 50, {}}}})), (Weights{300, 5, 200}));
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 1, {}}}})), (Weights{300, 1, 200})) << "never 0";
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 0, {}}}})), (Weights{3, 0, 2})) << "but asked for";
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 1000, 7}}})), (Weights{3, 7, 2}));
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 2500, {}}}})), (Weights{300, 250, 200}));
+  config.services[0].backends[0].weight = 65535;
+  EXPECT_EQ(weights(backends_of(config, {{"10.0.0.12:8080", {true, 500, {}}}})), (Weights{65535, 1, 2}));
+}
+
+TEST(Desired, TheOperatorsWeightGoesBeforeTheServers) {
+  const Overrides overrides{{{"web", endpoint("10.0.0.12:8080")}, {false, 5}}};
+  EXPECT_EQ(backends_of(two_services(), {{"10.0.0.12:8080", {true, 1000, 7}}}, overrides)[1].weight, 5U);
+}
+
+TEST(Desired, AFailedBackendMayBeQuiesced) {
+  Config config = two_services();
+  config.services[0].life.on_failure = OnFailure::drain;
+  const auto backends = backends_of(config, {{"10.0.0.11:8080", {false, 1000, {}}}});
+  EXPECT_TRUE(backends[0].up);
+  EXPECT_TRUE(backends[0].failed);
+  EXPECT_EQ(backends[0].weight, 0U);
+  EXPECT_EQ(backends[0].weight_before_drain, 3U) << "a hash scheduler keeps its slots";
+  EXPECT_EQ(backends[1].weight, 1U);
+}
+
+TEST(Desired, TheOperatorsWordOnHealth) {
+  const Overrides overrides{{{"web", endpoint("10.0.0.11:8080")}, {.forced = Forced::up}},
+                            {{"web", endpoint("10.0.0.12:8080")}, {.disabled = true}}};
+  const auto backends = backends_of(two_services(), {{"10.0.0.11:8080", {false, 1000, {}}}}, overrides);
+  EXPECT_TRUE(backends[0].up);
+  EXPECT_FALSE(backends[0].failed);
+  EXPECT_FALSE(backends[1].up);
+  EXPECT_TRUE(backends[1].failed);
+}
+
+TEST(Maintenance, NamesAnAddressAnEndpointOrAService) {
+  const Config config = two_services();
+  const auto disabled = [&](const char* name) {
+    std::string result;
+    for (const auto& [ref, change] : with_maintenance(config, {}, {{name, ""}}))
+      if (change.disabled) result += ref.endpoint.to_string() + " ";
+    return result;
+  };
+  EXPECT_EQ(disabled("10.0.0.11"), "10.0.0.11:8080 ");
+  EXPECT_EQ(disabled("10.0.0.12:8080"), "10.0.0.12:8080 ");
+  EXPECT_EQ(disabled("10.0.0.12:80"), "");
+  EXPECT_EQ(disabled("web"), "10.0.0.11:8080 10.0.0.12:8080 10.0.0.13:8080 ");
+  EXPECT_EQ(disabled("README"), "");
+}
+
+TEST(Maintenance, KeepsWhatTheOperatorSaid) {
+  const Overrides before{{{"web", endpoint("10.0.0.11:8080")}, {false, 9}}};
+  const Overrides after = with_maintenance(two_services(), before, {{"10.0.0.11", "new disk"}});
+  EXPECT_EQ(after.at({"web", endpoint("10.0.0.11:8080")}).weight, 9U);
+  EXPECT_TRUE(after.at({"web", endpoint("10.0.0.11:8080")}).disabled);
 }
 
 }  // namespace
