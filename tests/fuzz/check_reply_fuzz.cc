@@ -9,6 +9,8 @@
 #include "core/bytes.h"
 #include "health/agent_reply.h"
 #include "health/dns_message.h"
+#include "health/grpc_message.h"
+#include "health/icmp_echo.h"
 #include "health/reply_matcher.h"
 
 namespace {
@@ -65,6 +67,22 @@ void dns(std::string_view reply) {
   }
 }
 
+void grpc(std::string_view reply) {
+  const auto status = read_grpc_health_reply(reply);
+  if (!status) return check(!status.error().message.empty());
+  check(reply.size() >= 5 && (*status == 0 || reply.size() >= 7));
+  check(read_grpc_health_reply(std::string(reply) + "x").has_value() == false);
+}
+
+void icmp(std::string_view packet) {
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const auto echo = read_echo_reply(family, packet);
+    if (echo) check(echo->payload == packet.substr(8));
+    if (read_quoted_request(family, packet)) check(!echo);
+  }
+  if (const auto message = skip_ipv4_header(packet)) check(message->size() + 20 <= packet.size());
+}
+
 void escapes(std::string_view text) {
   const auto bytes = unescape(text);
   if (!bytes) return check(!bytes.error().message.empty());
@@ -80,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const Expectation prefix{"220 ", std::nullopt};
   static const Expectation any{"", std::nullopt};
   static const Expectation regex{"", Regex::compile("^(2[0-9]+ )+(ok|ready)|(x+x+)+y").value()};
-  switch (data[0] % 6) {
+  switch (data[0] % 8) {
     case 0:
       agent(reply);
       break;
@@ -95,6 +113,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 4:
       dns(reply);
+      break;
+    case 5:
+      grpc(reply);
+      break;
+    case 6:
+      icmp(reply);
       break;
     default:
       escapes(reply);

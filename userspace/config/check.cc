@@ -85,7 +85,7 @@ std::optional<CheckValue> read_param(Context& context, const Node& node, const C
     case CheckParamKind::boolean:
       return widen(read_boolean(context, node, param.name));
     case CheckParamKind::integer:
-      return widen(read_integer(context, node, param.name, 0, std::numeric_limits<std::int32_t>::max()));
+      return widen(read_integer(context, node, param.name, 0, param.greatest));
     case CheckParamKind::duration:
       return widen(read_duration(context, node, param.name, Milliseconds{0}, kGreatestInterval));
     case CheckParamKind::status_ranges:

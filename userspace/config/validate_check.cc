@@ -74,14 +74,20 @@ void validate_check(Diagnostics& diagnostics, const Position& where, const std::
       diagnostics.error(where, "service {}: the check's {} {} is not a host name", service, name, quote(*text));
   }
   const auto* method = param<std::string>(check, "method");
-  if (method != nullptr && *method == "HEAD" && check.params.contains("body"))
-    diagnostics.error(where, "service {}: the check looks for a body, but HEAD has none: use GET", service);
+  for (const char* name : {"body", "body_regex", "body_sha256"}) {
+    if (method != nullptr && *method == "HEAD" && check.params.contains(name))
+      diagnostics.error(where, "service {}: the check looks for a {}, but HEAD has none: use GET", service, name);
+  }
   const auto* ca_file = param<std::string>(check, "ca_file");
   if (ca_file != nullptr && !ca_file->starts_with('/'))
     diagnostics.error(where, "service {}: the check's ca_file {} must be an absolute path", service, quote(*ca_file));
   const auto* verify = param<bool>(check, "verify");
   if (verify != nullptr && !*verify && ca_file != nullptr)
     diagnostics.error(where, "service {}: the check's ca_file has no effect with verify: false", service);
+  const auto* tls = param<bool>(check, "tls");
+  if (tls != nullptr && !*tls && (check.params.contains("sni") || ca_file != nullptr))
+    diagnostics.error(where, "service {}: the check's sni and ca_file have no effect without tls: true", service);
+  if (check.type == "icmp" && check.port) diagnostics.error(where, "service {}: the check icmp has no port", service);
   validate_headers(diagnostics, where, service, check);
   validate_dns(diagnostics, where, service, check);
 }

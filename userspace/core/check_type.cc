@@ -23,6 +23,12 @@ Result<void> is_regex(std::string_view text) {
   return outcome(Regex::compile(text));
 }
 
+Result<void> is_sha256(std::string_view text) {
+  constexpr std::size_t kDigits = 64;
+  if (text.size() == kDigits && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) return {};
+  return fail(ErrorKind::invalid, "a SHA-256 has {} hexadecimal digits", kDigits);
+}
+
 // A name for the DNS, which is given in full: "www.example.com", with or without the last dot; "." is the root.
 Result<void> is_domain(std::string_view text) {
   if (text == ".") return {};
@@ -55,11 +61,11 @@ std::vector<CheckParam> http_params() {
        .kind = CheckParamKind::text,
        .default_value = "GET",
        .summary = "the request's method",
-       .choices = {"GET", "HEAD"}},
+       .choices = {"GET", "HEAD", "OPTIONS"}},
       {.name = "host",
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
-       .summary = "the Host header; without it the backend's address and port"},
+       .summary = "the Host header, in HTTP/2 the authority; without it sni, and without that the address and port"},
       {.name = "headers",
        .kind = CheckParamKind::text_map,
        .default_value = std::nullopt,
@@ -72,24 +78,65 @@ std::vector<CheckParam> http_params() {
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "text that the reply's body must contain"},
+      {.name = "body_regex",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "regular expression that matches somewhere in the reply's body",
+       .verify = is_regex},
+      {.name = "body_sha256",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "SHA-256 of the reply's body, in hexadecimal",
+       .verify = is_sha256},
+      {.name = "http2",
+       .kind = CheckParamKind::boolean,
+       .default_value = false,
+       .summary = "whether HTTP/2 is spoken, and nothing else accepted: over TLS by ALPN, else with prior knowledge"},
   };
 }
 
-std::vector<CheckParam> https_params() {
-  std::vector<CheckParam> params = http_params();
-  params.push_back({.name = "sni",
-                    .kind = CheckParamKind::text,
-                    .default_value = std::nullopt,
-                    .summary = "the server name sent in the TLS handshake and looked for in the certificate"});
-  params.push_back({.name = "verify",
-                    .kind = CheckParamKind::boolean,
-                    .default_value = true,
-                    .summary = "whether the certificate must be valid"});
-  params.push_back({.name = "ca_file",
-                    .kind = CheckParamKind::text,
-                    .default_value = std::nullopt,
-                    .summary = "PEM file of the CAs to trust; without it the system's"});
+std::vector<CheckParam> tls_params() {
+  return {
+      {.name = "sni",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary =
+           "the server name sent in the TLS handshake, which the certificate must be for; without it the name in "
+           "host, and without that none is sent and the certificate must be for the address"},
+      {.name = "verify",
+       .kind = CheckParamKind::boolean,
+       .default_value = true,
+       .summary = "whether the certificate must be valid"},
+      {.name = "ca_file",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "PEM file of the CAs to trust; without it the system's"},
+      {.name = "min_days",
+       .kind = CheckParamKind::integer,
+       .default_value = std::int64_t{0},
+       .summary = "days that the certificate must still be valid; 0: not looked at",
+       .greatest = 3650},
+  };
+}
+
+std::vector<CheckParam> with_tls(std::vector<CheckParam> params) {
+  const std::vector<CheckParam> tls = tls_params();
+  params.insert(params.end(), tls.begin(), tls.end());
   return params;
+}
+
+std::vector<CheckParam> grpc_params() {
+  return with_tls({
+      {.name = "service",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "the gRPC service asked about; without it the server as a whole"},
+      {.name = "host",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "the authority of the request; without it sni, and without that the address and port"},
+      {.name = "tls", .kind = CheckParamKind::boolean, .default_value = false, .summary = "whether TLS is spoken"},
+  });
 }
 
 std::vector<CheckParam> send_expect_params() {
@@ -178,10 +225,13 @@ std::span<const CheckType> check_types() {
       {"none", "no check: the backend is always up", {}},
       {"tcp", "a TCP connection is established", {}},
       {"http", "an HTTP request is answered with the expected status and body", http_params()},
-      {"https", "the same over TLS", https_params()},
+      {"https", "the same over TLS", with_tls(http_params())},
+      {"tls", "a TLS handshake shows a valid certificate", tls_params()},
       {"send_expect", "what is sent is answered as expected", send_expect_params(), {"expect", "expect_regex"}},
       {"udp", "a datagram causes no ICMP error, or is answered", udp_params()},
       {"dns", "a DNS query is answered as expected", dns_params()},
+      {"icmp", "an ICMP echo request is answered", {}},
+      {"grpc", "a gRPC server's health service says SERVING", grpc_params()},
       {"agent", "an agent on the server says in a line what it can bear", agent_params()},
   };
   return types;

@@ -4,6 +4,7 @@
 // docs/config.md.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -21,8 +22,9 @@ struct CheckParam {
   CheckParamKind kind;
   std::optional<CheckValue> default_value;  // nullopt: the parameter may be absent and then is not in CheckSpec::params
   bool required = false;
-  std::string_view summary;                                 // one line, for --help and error messages
-  std::vector<std::string_view> choices{};                  // text: the only values allowed; empty: any
+  std::string_view summary;                                          // one line, for --help and error messages
+  std::vector<std::string_view> choices{};                           // text: the only values allowed; empty: any
+  std::int64_t greatest = std::numeric_limits<std::int32_t>::max();  // integer: 0..greatest
   Result<void> (*verify)(std::string_view text) = nullptr;  // text: says what is wrong with it; nullptr: anything goes
 };
 

@@ -28,6 +28,7 @@ namespace xlvs::health {
 //   refused, unreachable, timeout  no connection; timeout also: no complete reply
 //   closed        the server ended the connection before its reply was complete
 //   tls           no TLS connection
+//   certificate   the server's is not valid: unknown CA, other name, expired; or not for long enough
 //   protocol      the reply is not what a server of this kind says
 //   status, body, reply            it is, but not the one that is wanted
 //   rcode, answer the same of DNS
@@ -42,6 +43,7 @@ struct ProbeResult {
   std::string detail;
   std::chrono::microseconds latency{0};
   std::optional<WeightAdvice> weight{};
+  std::optional<std::chrono::system_clock::time_point> certificate_end{};  // TLS: when the server's certificate expires
 };
 
 // One check type. A prober is made once per backend and reused; one probe at a time.

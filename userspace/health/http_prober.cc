@@ -14,10 +14,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Where Debian, Fedora and their kin keep the CAs. Named, so that libcurl keeps the parsed file between checks: with a
-// directory of certificates (its default) it would read the lot for each handshake, and hold up the event loop.
-constexpr const char* kSystemCaFile = "/etc/ssl/certs/ca-certificates.crt";
-constexpr long kCaCacheSeconds = 60;  // after which a changed file is noticed
+constexpr long kCaCacheSeconds = 60;     // how long libcurl keeps a parsed CA file; then a changed one is noticed
+constexpr std::size_t kMaxField = 1024;  // bytes of a wanted header's value
 
 // The request target is sent as it is; what would end or split the request line is percent-encoded.
 std::string request_target(const std::string& path) {
@@ -27,15 +25,6 @@ std::string request_target(const std::string& path) {
     target += byte <= 0x20 || byte >= 0x7f ? fmt::format("%{:02X}", byte) : std::string(1, c);
   }
   return target;
-}
-
-std::string to_string(const std::vector<StatusRange>& ranges) {
-  std::string text;
-  for (const StatusRange& range : ranges) {
-    if (!text.empty()) text += ", ";
-    text += range.first == range.last ? fmt::to_string(range.first) : fmt::format("{}-{}", range.first, range.last);
-  }
-  return text;
 }
 
 struct Headers {
@@ -52,7 +41,7 @@ struct Headers {
 
 class HttpProber final : public Prober {
  public:
-  HttpProber(boost::asio::io_context& loop, const ProbeTarget& target, const std::optional<TlsOptions>& tls);
+  HttpProber(boost::asio::io_context& loop, const HttpRequest& request, std::unique_ptr<const HttpJudge> judge);
   HttpProber(const HttpProber&) = delete;
   HttpProber& operator=(const HttpProber&) = delete;
   ~HttpProber() override;
@@ -60,25 +49,27 @@ class HttpProber final : public Prober {
   void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) override;
 
  private:
-  void set_request(const ProbeTarget& target, const std::optional<TlsOptions>& tls);
-  void set_headers(const ProbeTarget& target, const std::optional<TlsOptions>& tls);
+  void set_request(const HttpRequest& request);
+  void set_headers(const HttpRequest& request);
   void set_bounds();
   void set_tls(const TlsOptions& tls);
   static std::size_t on_header(const char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(const char* data, std::size_t size, std::size_t count, void* self);
 
+  void keep_field(std::string_view line);
+  void look_at_certificate();
   void finish(CURLcode code);
-  [[nodiscard]] ProbeResult judge(CURLcode code) const;
-  [[nodiscard]] ProbeResult judge_body() const;
+  [[nodiscard]] ProbeResult judge(CURLcode code);
   [[nodiscard]] ProbeResult transfer_failure(CURLcode code) const;
-  [[nodiscard]] bool status_accepted(long status) const;
 
   CurlLoop& curl_;
   CURL* easy_;
   Headers headers_;
   curl_slist* connect_to_ = nullptr;
-  std::vector<StatusRange> statuses_;
-  std::string wanted_;  // in the body
+  std::unique_ptr<const HttpJudge> judge_;
+  std::optional<TlsOptions> tls_;
+  bool http2_;
+  std::vector<std::string> wanted_fields_;
   char error_[CURL_ERROR_SIZE] = "";
 
   // Of the running probe.
@@ -87,19 +78,23 @@ class HttpProber final : public Prober {
   Clock::time_point begin_;
   std::size_t header_bytes_ = 0;
   bool headers_complete_ = false;
-  std::size_t body_bytes_ = 0;
-  std::string body_;  // kept only when something is wanted in it
+  HttpReply reply_;
+  std::optional<std::chrono::system_clock::time_point> certificate_end_;
 };
 
-HttpProber::HttpProber(boost::asio::io_context& loop, const ProbeTarget& target, const std::optional<TlsOptions>& tls)
-    : curl_(CurlLoop::of(loop)), easy_(curl_easy_init()) {
+HttpProber::HttpProber(boost::asio::io_context& loop, const HttpRequest& request,
+                       std::unique_ptr<const HttpJudge> judge)
+    : curl_(CurlLoop::of(loop)),
+      easy_(curl_easy_init()),
+      judge_(std::move(judge)),
+      tls_(request.tls),
+      http2_(request.http2),
+      wanted_fields_(request.wanted_fields) {
   if (easy_ == nullptr) std::abort();
-  if (const auto* status = parameter<std::vector<StatusRange>>(target.spec, "status")) statuses_ = *status;
-  if (const auto* body = parameter<std::string>(target.spec, "body")) wanted_ = *body;
-  set_request(target, tls);
-  set_headers(target, tls);
   set_bounds();
-  if (tls) set_tls(*tls);
+  set_request(request);
+  set_headers(request);
+  if (tls_) set_tls(*tls_);
 }
 
 HttpProber::~HttpProber() {
@@ -108,41 +103,43 @@ HttpProber::~HttpProber() {
   curl_slist_free_all(connect_to_);
 }
 
-void HttpProber::set_request(const ProbeTarget& target, const std::optional<TlsOptions>& tls) {
-  const std::string address = target.endpoint.to_string();
+void HttpProber::set_request(const HttpRequest& request) {
+  const std::string address = request.endpoint.to_string();
   const std::string name =
-      tls && !tls->server_name.empty() ? fmt::format("{}:{}", tls->server_name, target.endpoint.port) : address;
+      tls_ && !tls_->server_name.empty() ? fmt::format("{}:{}", tls_->server_name, request.endpoint.port) : address;
   connect_to_ = curl_slist_append(nullptr, ("::" + address).c_str());  // whatever the URL names: connect to this
   curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, connect_to_);
-  curl_easy_setopt(easy_, CURLOPT_URL, fmt::format("{}://{}/", tls ? "https" : "http", name).c_str());
-  const auto* path = parameter<std::string>(target.spec, "path");
-  curl_easy_setopt(easy_, CURLOPT_REQUEST_TARGET, request_target(path != nullptr ? *path : "/").c_str());
-  const auto* method = parameter<std::string>(target.spec, "method");
-  if (method != nullptr && *method == "HEAD") curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
+  curl_easy_setopt(easy_, CURLOPT_URL, fmt::format("{}://{}/", tls_ ? "https" : "http", name).c_str());
+  curl_easy_setopt(easy_, CURLOPT_REQUEST_TARGET, request_target(request.path).c_str());
+  if (request.body) {
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body->size()));
+    curl_easy_setopt(easy_, CURLOPT_COPYPOSTFIELDS, request.body->data());
+  } else if (request.method == "HEAD") {
+    curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
+  } else {
+    curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+  long version = CURL_HTTP_VERSION_1_1;
+  if (http2_) version = tls_ ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, version);
 }
 
-void HttpProber::set_headers(const ProbeTarget& target, const std::optional<TlsOptions>& tls) {
-  bool named = false;
-  if (const auto* host = parameter<std::string>(target.spec, "host")) {
-    headers_.add("Host", *host);
-    named = true;
+void HttpProber::set_headers(const HttpRequest& request) {
+  bool named = !request.host.empty();
+  if (named) headers_.add("Host", request.host);
+  for (const auto& [name, value] : request.headers) {
+    const bool is_host = strcasecmp(name.c_str(), "host") == 0;
+    if (!is_host || !named) headers_.add(name, value);
+    named = named || is_host;
   }
-  if (const auto* others = parameter<std::map<std::string, std::string>>(target.spec, "headers")) {
-    for (const auto& [name, value] : *others) {
-      const bool is_host = strcasecmp(name.c_str(), "host") == 0;
-      if (!is_host || !named) headers_.add(name, value);
-      named = named || is_host;
-    }
-  }
-  if (!named && (!tls || tls->server_name.empty())) headers_.add("Host", target.endpoint.to_string());
-  headers_.add("Connection", "close");
+  if (!named && (!tls_ || tls_->server_name.empty())) headers_.add("Host", request.endpoint.to_string());
+  if (!http2_) headers_.add("Connection", "close");  // which HTTP/2 does not have
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_.list);
   curl_easy_setopt(easy_, CURLOPT_USERAGENT, "lvsd");
 }
 
 void HttpProber::set_bounds() {
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_PROXY, "");  // whatever the environment says
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
@@ -158,7 +155,7 @@ void HttpProber::set_bounds() {
 void HttpProber::set_tls(const TlsOptions& tls) {
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
   curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
-  curl_easy_setopt(easy_, CURLOPT_CAINFO, tls.ca_file.empty() ? kSystemCaFile : tls.ca_file.c_str());
+  curl_easy_setopt(easy_, CURLOPT_CAINFO, tls.ca_file.c_str());
   curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
   curl_easy_setopt(easy_, CURLOPT_CA_CACHE_TIMEOUT, kCaCacheSeconds);
   curl_easy_setopt(easy_, CURLOPT_SSL_SESSIONID_CACHE, 0L);
@@ -170,8 +167,8 @@ void HttpProber::start(std::chrono::milliseconds timeout, std::function<void(Pro
   begin_ = Clock::now();
   header_bytes_ = 0;
   headers_complete_ = false;
-  body_bytes_ = 0;
-  body_.clear();
+  reply_ = {};
+  certificate_end_.reset();
   error_[0] = '\0';
   curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
   curl_.start(easy_, [this](CURLcode code) { finish(code); });
@@ -180,51 +177,67 @@ void HttpProber::start(std::chrono::milliseconds timeout, std::function<void(Pro
 std::size_t HttpProber::on_header(const char* data, std::size_t size, std::size_t count, void* self) {
   auto& prober = *static_cast<HttpProber*>(self);
   const std::size_t length = size * count;
+  if (prober.header_bytes_ == 0) prober.look_at_certificate();
   prober.header_bytes_ += length;
   if (prober.header_bytes_ > kMaxHeaders) return 0;  // ends the transfer
   const bool blank = length <= 2 && (data[0] == '\r' || data[0] == '\n');
   long status = 0;
   curl_easy_getinfo(prober.easy_, CURLINFO_RESPONSE_CODE, &status);
   prober.headers_complete_ = prober.headers_complete_ || (blank && status >= 200);  // 1xx: others follow
+  if (!blank) prober.keep_field({data, length});
   return length;
+}
+
+void HttpProber::keep_field(std::string_view line) {
+  const std::size_t colon = line.find(':');
+  for (const std::string& wanted : wanted_fields_) {
+    if (colon != wanted.size() || strncasecmp(line.data(), wanted.data(), colon) != 0) continue;
+    std::string_view value = line.substr(colon + 1);
+    value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+    reply_.fields[wanted] = value.substr(0, std::min(value.find_last_not_of(" \t\r\n") + 1, kMaxField));
+  }
+}
+
+// Only while the transfer goes on can it be asked for.
+void HttpProber::look_at_certificate() {
+  curl_tlssessioninfo* session = nullptr;
+  if (!tls_ || curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == nullptr) return;
+  if (session->backend != CURLSSLBACKEND_OPENSSL || session->internals == nullptr) return;
+  certificate_end_ = certificate_end(static_cast<const SSL*>(session->internals));
 }
 
 std::size_t HttpProber::on_body(const char* data, std::size_t size, std::size_t count, void* self) {
   auto& prober = *static_cast<HttpProber*>(self);
-  const std::size_t length = std::min(size * count, kMaxBody - prober.body_bytes_);
-  prober.body_bytes_ += length;
-  if (!prober.wanted_.empty()) prober.body_.append(data, length);
-  return prober.body_bytes_ < kMaxBody ? length : 0;  // 0: enough, ends the transfer
+  HttpReply& reply = prober.reply_;
+  const std::size_t length = std::min(size * count, kMaxBody - reply.body_bytes);
+  reply.body_bytes += length;
+  if (prober.judge_->reads_body()) reply.body.append(data, length);
+  return reply.cut() ? 0 : length;  // 0: enough, ends the transfer
 }
 
 void HttpProber::finish(CURLcode code) {
   ProbeResult result = judge(code);
+  if (tls_) result = with_certificate(std::move(result), certificate_end_, tls_->min_days);
   result.latency = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+  reply_ = {};  // up to a MiB, which an idle check need not keep
   const auto done = std::exchange(done_, nullptr);
   done(std::move(result));
 }
 
-// A status that is not wanted decides, whatever becomes of the body.
-ProbeResult HttpProber::judge(CURLcode code) const {
+ProbeResult HttpProber::judge(CURLcode code) {
   if (header_bytes_ > kMaxHeaders) return {false, "too_large", fmt::format("headers exceed {} bytes", kMaxHeaders), {}};
-  long status = 0;
-  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
-  if (headers_complete_ && !status_accepted(status)) {
-    return {false, "status", fmt::format("HTTP status {}, expected {}", status, to_string(statuses_)), {}};
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &reply_.status);
+  long version = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_VERSION, &version);
+  if (http2_ && headers_complete_ && version != CURL_HTTP_VERSION_2_0) {
+    return {false, "protocol", "the server speaks HTTP/1, not HTTP/2", {}};
   }
-  const bool stopped_by_us = body_bytes_ >= kMaxBody;
-  if (code != CURLE_OK && !stopped_by_us) return transfer_failure(code);
+  if (headers_complete_) {
+    if (auto result = judge_->judge_status(reply_.status)) return *result;
+  }
+  if (code != CURLE_OK && !reply_.cut()) return transfer_failure(code);
   if (!headers_complete_) return {false, "protocol", "the reply ended within its headers", {}};
-  if (!wanted_.empty()) return judge_body();
-  return {true, "ok", fmt::format("HTTP status {}", status), {}};
-}
-
-ProbeResult HttpProber::judge_body() const {
-  if (body_.find(wanted_) != std::string::npos) return {true, "ok", "the body has the wanted text", {}};
-  if (body_bytes_ >= kMaxBody) {
-    return {false, "too_large", fmt::format("\"{}\" is not in the body's first {} bytes", wanted_, kMaxBody), {}};
-  }
-  return {false, "body", fmt::format("\"{}\" is not in the body of {} bytes", wanted_, body_bytes_), {}};
+  return judge_->judge(reply_);
 }
 
 ProbeResult HttpProber::transfer_failure(CURLcode code) const {
@@ -244,12 +257,12 @@ ProbeResult HttpProber::transfer_failure(CURLcode code) const {
                           timeout_.count()),
               {}};
     }
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+      return {false, "certificate", detail, {}};
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
       return {false, "tls", detail, {}};
     case CURLE_OUT_OF_MEMORY:  // how libcurl reports a header line beyond its limit of 100 KiB
       return {false, "too_large", "a header line is too long", {}};
@@ -260,22 +273,19 @@ ProbeResult HttpProber::transfer_failure(CURLcode code) const {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
       return {false, "protocol", detail, {}};
     default:
       return {false, "error", detail, {}};
   }
 }
 
-bool HttpProber::status_accepted(long status) const {
-  return std::any_of(statuses_.begin(), statuses_.end(),
-                     [status](const StatusRange& range) { return range.first <= status && status <= range.last; });
-}
-
 }  // namespace
 
-std::unique_ptr<Prober> make_http_prober(boost::asio::io_context& loop, const ProbeTarget& target,
-                                         const std::optional<TlsOptions>& tls) {
-  return std::make_unique<HttpProber>(loop, target, tls);
+std::unique_ptr<Prober> make_http_prober(boost::asio::io_context& loop, const HttpRequest& request,
+                                         std::unique_ptr<const HttpJudge> judge) {
+  return std::make_unique<HttpProber>(loop, request, std::move(judge));
 }
 
 }  // namespace xlvs::health

@@ -11,14 +11,10 @@ namespace xlvs::health {
 
 std::span<const ProberType> prober_types() {
   static constexpr ProberType kTypes[] = {
-      {"none", nullptr},
-      {"tcp", make_tcp},
-      {"http", make_http},
-      {"https", make_https},
-      {"send_expect", make_send_expect},
-      {"udp", make_udp},
-      {"dns", make_dns},
-      {"agent", make_agent},
+      {"none", nullptr},     {"tcp", make_tcp},     {"http", make_http},
+      {"https", make_https}, {"tls", make_tls},     {"send_expect", make_send_expect},
+      {"udp", make_udp},     {"dns", make_dns},     {"icmp", make_icmp},
+      {"grpc", make_grpc},   {"agent", make_agent},
   };
   return kTypes;
 }

@@ -15,6 +15,9 @@ std::unique_ptr<Prober> make_https(boost::asio::io_context& loop, const ProbeTar
 std::unique_ptr<Prober> make_send_expect(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_udp(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_dns(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_tls(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_icmp(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_grpc(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_agent(boost::asio::io_context& loop, const ProbeTarget& target);
 
 // Why a connection could not be made, from the errno value that connect() gave.

@@ -108,7 +108,9 @@ TEST(Parse, EveryServiceKey) {
                           {"headers", std::map<std::string, std::string>{{"X-One", "1"}, {"x-two", "two"}}},
                           {"status", std::vector<StatusRange>{{200, 200}, {300, 399}}},
                           {"sni", "sni.example.com"},
-                          {"verify", false}};
+                          {"http2", false},
+                          {"verify", false},
+                          {"min_days", std::int64_t{0}}};
   web.backends = {{*IpAddress::parse("10.0.0.11"), 80, 1, ForwardMethod::dr},
                   {*IpAddress::parse("10.0.0.12"), 8080, 65535, ForwardMethod::nat, 1, CheckList{CheckSpec{}}}};
   web.backends[1].checks->at(0).type = "none";

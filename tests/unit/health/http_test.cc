@@ -127,6 +127,43 @@ TEST_F(HttpProberTest, BodyMustContainTheText) {
   EXPECT_EQ(result.detail, "\"is bad\" is not in the body of 12 bytes");
 }
 
+TEST_F(HttpProberTest, BodyMustMatchTheExpression) {
+  const Server server(loop_, answer(ok("{\"state\": \"ready\"}\n")));
+  EXPECT_TRUE(ask(server, {{"body_regex", R"re("state": *"(ready|up)")re"}}).passed);
+  const ProbeResult result = ask(server, {{"body_regex", "down"}});
+  EXPECT_EQ(result.reason, "body");
+  EXPECT_EQ(result.detail, "a match of the regular expression is not in the body of 19 bytes");
+  EXPECT_EQ(ask(server, {{"body_regex", "ready"}, {"body", "down"}}).reason, "body") << "both count";
+  const Server costly(loop_, answer(ok(std::string(50'000, 'a'))));
+  EXPECT_EQ(ask(costly, {{"body_regex", "(a+)+[bc]$"}}).reason, "regex");
+  const Server large(loop_, answer(ok(std::string(300'000, 'a') + "b")));
+  EXPECT_EQ(ask(large, {{"body_regex", "b"}}).reason, "too_large");
+}
+
+TEST_F(HttpProberTest, BodyMustHaveTheDigest) {
+  // printf 'all is well\n' | sha256sum
+  const std::string digest = "d40b628baf7f757149f5b6d6d6aca317d478ef3a29433064d21cfdd06fb33b8d";
+  const Server server(loop_, answer(ok("all is well\n")));
+  EXPECT_TRUE(ask(server, {{"body_sha256", digest}}).passed);
+  const Server other(loop_, answer(ok("all is well")));
+  const ProbeResult result = ask(other, {{"body_sha256", digest}});
+  EXPECT_EQ(result.reason, "body");
+  EXPECT_TRUE(result.detail.starts_with("the body's SHA-256 is ")) << result.detail;
+  const Server large(loop_, answer(ok(std::string(kMaxBody, 'a'))));
+  EXPECT_EQ(ask(large, {{"body_sha256", digest}}).reason, "too_large");
+}
+
+TEST_F(HttpProberTest, TheMethodIsSent) {
+  EXPECT_TRUE(request({{"method", "OPTIONS"}, {"path", "/x"}}).starts_with("OPTIONS /x HTTP/1.1\r\n"));
+}
+
+TEST_F(HttpProberTest, Http2IsNotSpokenByAll) {
+  const Server server(loop_, answer("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
+  const ProbeResult result = ask(server, {{"http2", true}});
+  EXPECT_FALSE(result.passed);
+  EXPECT_EQ(result.reason, "protocol") << result.detail;
+}
+
 TEST_F(HttpProberTest, ChunkedBodyIsSearchedAsOne) {
   const Server server(
       loop_, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n4\r\nwell\r\n0\r\n\r\n"));

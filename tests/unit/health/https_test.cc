@@ -19,7 +19,7 @@ TEST_F(HttpsProberTest, AnUnknownCertificateFailsUnlessTold) {
   const Server server(loop_, answer_tls(addressed_, ok()));
   const ProbeResult result = ask(server.endpoint(), {});
   EXPECT_FALSE(result.passed);
-  EXPECT_EQ(result.reason, "tls");
+  EXPECT_EQ(result.reason, "certificate");
   EXPECT_NE(result.detail.find("self-signed certificate"), std::string::npos) << result.detail;
   EXPECT_TRUE(ask(server.endpoint(), {{"verify", false}}).passed);
 }
@@ -34,8 +34,8 @@ TEST_F(HttpsProberTest, ACertificateForTheAddressPassesWithItsCa) {
 
 TEST_F(HttpsProberTest, AnotherCaDoesNotHelp) {
   const Server server(loop_, answer_tls(addressed_, ok()));
-  EXPECT_EQ(ask(server.endpoint(), {{"ca_file", named_.file}}).reason, "tls");
-  EXPECT_EQ(ask(server.endpoint(), {{"ca_file", "/nonexistent/ca.pem"}}).reason, "tls");
+  EXPECT_EQ(ask(server.endpoint(), {{"ca_file", named_.file}}).reason, "certificate");
+  EXPECT_EQ(ask(server.endpoint(), {{"ca_file", "/nonexistent/ca.pem"}}).reason, "error");
 }
 
 TEST_F(HttpsProberTest, TheNameComesFromSniThenHost) {
@@ -56,8 +56,28 @@ TEST_F(HttpsProberTest, AWrongNameFails) {
            {{"ca_file", ca}}, {{"ca_file", ca}, {"sni", "other.test"}}, {{"ca_file", ca}, {"host", "127.0.0.1"}}}) {
     const ProbeResult result = ask(server.endpoint(), params);
     EXPECT_FALSE(result.passed);
-    EXPECT_EQ(result.reason, "tls") << result.detail;
+    EXPECT_EQ(result.reason, "certificate") << result.detail;
   }
+}
+
+TEST_F(HttpsProberTest, TheCertificatesEndIsToldAndJudged) {
+  const Server server(loop_, answer_tls(addressed_, ok()));
+  const ProbeResult result = ask(server.endpoint(), {{"verify", false}});
+  ASSERT_TRUE(result.certificate_end);
+  const auto left = *result.certificate_end - std::chrono::system_clock::now();
+  EXPECT_GT(left, 50min);
+  EXPECT_LE(left, 60min);
+  const ProbeResult soon = ask(server.endpoint(), {{"verify", false}, {"min_days", std::int64_t{1}}});
+  EXPECT_EQ(soon.reason, "certificate");
+  EXPECT_EQ(soon.detail, "the certificate is valid for 0 more days, fewer than 1");
+  EXPECT_TRUE(soon.certificate_end);
+}
+
+TEST_F(HttpsProberTest, Http2NeedsAServerThatAgrees) {
+  const Server server(loop_, answer_tls(addressed_, ok()));
+  const ProbeResult result = ask(server.endpoint(), {{"verify", false}, {"http2", true}});
+  EXPECT_EQ(result.reason, "protocol");
+  EXPECT_EQ(result.detail, "the server speaks HTTP/1, not HTTP/2");
 }
 
 TEST_F(HttpsProberTest, StatusAndBodyCountAsInHttp) {

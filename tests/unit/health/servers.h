@@ -71,7 +71,7 @@ Server::Script answer_to(std::string expected, std::string reply);
 
 // A key and its self-signed certificate for `names`: "DNS:www.example.test,IP:127.0.0.1".
 struct Certificate {
-  explicit Certificate(const std::string& names);
+  explicit Certificate(const std::string& names, std::chrono::seconds valid = std::chrono::hours(1));
   Certificate(const Certificate&) = delete;
   Certificate& operator=(const Certificate&) = delete;
   ~Certificate();
