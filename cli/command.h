@@ -84,6 +84,7 @@ void add_backend(CLI::App& command, Action& action);
 void add_flow(CLI::App& command, Action& action);
 void add_stats(CLI::App& command, Action& action);
 void add_config(CLI::App& command, Action& action);
+void add_ha(CLI::App& command, Action& action);
 void add_version(CLI::App& command, Action& action);
 
 // Parses and runs one command line (without the program's name).

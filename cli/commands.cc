@@ -11,6 +11,7 @@ std::span<const Command> commands() {
       {"flow", "List tracked connections", add_flow},
       {"stats", "Traffic counters, or rates from two samples", add_stats},
       {"config", "Check, compare or apply the configuration", add_config},
+      {"ha", "The role among several routers; hand over, take back", add_ha},
       {"version", "Versions of lvsctl and of the running lvsd", add_version},
   };
   return kCommands;

@@ -48,6 +48,14 @@ std::string vips(const Status& status) {
   return status.vips.empty() ? "" : fmt::format("VIPs        {}\n", fmt::join(status.vips, ", "));
 }
 
+std::string ha(const Status& status, double now, bool colour) {
+  if (!status.ha) return "";
+  const control::HaReport& ha = *status.ha;
+  return fmt::format("Role        {} for {} ({}){}\n", paint(ha.role, state_colour(ha.role), colour),
+                     humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason,
+                     ha.released ? ", released" : "");
+}
+
 std::string flow_tables(const Status& status) {
   std::vector<std::string> texts;
   for (const control::FlowTableReport& table : status.flow_tables) {
@@ -95,8 +103,9 @@ void add_status(CLI::App& command, Action& action) {
       return context.show<Status>(context.client.get("/v1/status"), [&](const Status& status) {
         const double now = context.now();
         return headline(status, now) + warnings(status, context.colour) + config(status, now, context.colour) +
-               interfaces(status, context.colour) + vips(status) + flow_tables(status) +
-               services(status, now, context.colour) + reasons_table(status.reasons, context.colour);
+               interfaces(status, context.colour) + ha(status, now, context.colour) + vips(status) +
+               flow_tables(status) + services(status, now, context.colour) +
+               reasons_table(status.reasons, context.colour);
       });
     };
   });

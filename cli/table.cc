@@ -35,7 +35,7 @@ std::string paint(std::string_view text, Colour colour, bool enabled) {
 }
 
 Colour state_colour(std::string_view state) {
-  if (state == "up" || state == "native") return Colour::good;
+  if (state == "up" || state == "native" || state == "active") return Colour::good;
   return state == "down" || state == "no-route" || state == "forced-down" ? Colour::bad : Colour::odd;
 }
 

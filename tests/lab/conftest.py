@@ -54,8 +54,8 @@ def start(request):
     sanitizers silent, and nothing of it left."""
     running = []
 
-    def run(lab, config, *arguments):
-        lvsd = Lvsd(lab)
+    def run(lab, config, *arguments, host=None):
+        lvsd = Lvsd(lab, host=host)
         running.append(lvsd)
         return lvsd.start(config, *arguments)
 

@@ -146,6 +146,19 @@ class FakeOperations : public Operations {
     return applied;
   }
 
+  [[nodiscard]] Result<HaReport> ha() const override {
+    if (canned.ha) return *canned.ha;
+    return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
+  }
+  Result<HaReport> release_ha() override {
+    calls.emplace_back("ha release");
+    return ha();
+  }
+  Result<HaReport> resume_ha() override {
+    calls.emplace_back("ha resume");
+    return ha();
+  }
+
  private:
   // Answers with the canned backends that the change names; finds none as lvsd does.
   Result<BackendChangeResult> apply(const std::string& verb, const BackendChange& change) {

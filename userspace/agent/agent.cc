@@ -114,8 +114,11 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
-  auto hops = NextHops::open(loop_, host_, *dataplane_, links,
-                             [this](const net::Link& link) { interfaces_->link_changed(link); });
+  pair_ = std::make_unique<Pair>(loop_, host_, changed);
+  auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
+    interfaces_->link_changed(link);
+    pair_->link_changed(link.name, link.up);
+  });
   if (!hops) return tl::make_unexpected(hops.error());
   next_hops_ = std::move(*hops);
   undo.push([this] {
@@ -125,7 +128,11 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 
   if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
   undo.push([this, before = vips_->placed()] { vips_->restore(before); });
-  if (auto result = vips_->set(config, {}); !result) return result;
+  auto pair = pair_->prepare(config.ha);
+  if (!pair) return tl::make_unexpected(pair.error());
+  pair_->use(std::move(*pair));
+  undo.push([this] { pair_->stop(); });
+  if (auto result = vips_->set(config, {}, pair_->active()); !result) return result;
   auto applied = balancer_->load(config, adopt_health(*state));
   if (!applied) return tl::make_unexpected(applied.error());
   update_vips();
@@ -135,11 +142,12 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   return {};
 }
 
-// What the pools ask for may have changed; a failure is tried again with the interfaces.
+// What the pools ask for, or the role, may have changed; a failure is tried again with the interfaces.
 void Agent::update_vips() {
-  const auto& services = balancer_->config().services;
-  if (std::none_of(services.begin(), services.end(), [](const auto& s) { return s.pool.withdraw_vip; })) return;
-  if (auto result = vips_->set(balancer_->config(), balancer_->pools()); !result) {
+  const Config& config = balancer_->config();
+  const auto withdraws = [](const ServiceConfig& service) { return service.pool.withdraw_vip; };
+  if (!config.ha && std::none_of(config.services.begin(), config.services.end(), withdraws)) return;
+  if (auto result = vips_->set(config, balancer_->pools(), pair_->active()); !result) {
     spdlog::warn("{}", result.error().message);
   }
 }
@@ -227,15 +235,19 @@ Result<control::ConfigApplied> Agent::try_reload() {
     if (!server) return tl::make_unexpected(server.error());
     metrics = std::move(*server);
   }
+  auto pair = pair_->prepare(next.ha);
+  if (!pair) return tl::make_unexpected(pair.error());
   Undo undo;
   if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
     return tl::make_unexpected(result.error());
   }
   undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
-  if (auto result = vips_->set(next, balancer_->pools()); !result) return tl::make_unexpected(result.error());
+  const bool active = pair->keep ? pair_->active() : !next.ha;
+  if (auto result = vips_->set(next, balancer_->pools(), active); !result) return tl::make_unexpected(result.error());
   if (auto result = balancer_->load(next); !result) return tl::make_unexpected(result.error());
   undo.release();
   hooks_->set(next.hooks);
+  pair_->use(std::move(*pair));
   update_vips();
   read_maintenance();
 
@@ -251,6 +263,10 @@ Result<control::ConfigApplied> Agent::try_reload() {
 void Agent::stop() {
   notifier_.stopping();
   tickers_.clear();
+  if (pair_->configured()) {
+    pair_->stop();  // another router takes over, and answers for the addresses
+    vips_->remove_all();
+  }
   control_.reset();
   metrics_.reset();
   if (!options_.detach_on_exit) {

@@ -20,6 +20,7 @@
 #include "agent/notify.h"
 #include "agent/operations.h"
 #include "agent/options.h"
+#include "agent/pair.h"
 #include "agent/state_keeper.h"
 #include "agent/ticker.h"
 #include "agent/vips.h"
@@ -51,6 +52,7 @@ class Agent {
   [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
   [[nodiscard]] Interfaces& interfaces() { return *interfaces_; }
   [[nodiscard]] NextHops& next_hops() { return *next_hops_; }
+  [[nodiscard]] Pair& pair() { return *pair_; }
   [[nodiscard]] Vips& vips() { return *vips_; }
   [[nodiscard]] StateKeeper& state_keeper() { return *state_keeper_; }
   [[nodiscard]] std::chrono::system_clock::time_point started_at() const { return started_at_; }
@@ -89,6 +91,7 @@ class Agent {
   std::unique_ptr<Vips> vips_;
   std::unique_ptr<Hooks> hooks_;
   std::unique_ptr<Balancer> balancer_;
+  std::unique_ptr<Pair> pair_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;
   std::vector<std::unique_ptr<Ticker>> tickers_;

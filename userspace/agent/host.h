@@ -12,6 +12,7 @@
 #include "core/ip.h"
 #include "core/result.h"
 #include "dataplane/dataplane.h"
+#include "ha/speaker.h"
 #include "net/net.h"
 
 namespace xlvs::agent {
@@ -28,6 +29,8 @@ class Host {
   // also after an error.
   virtual Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
                                 std::set<IpAddress>& owned) = 0;
+  virtual Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
+                                                             ha::Speaker::RoleChanged changed) = 0;
   // Changes with every boot of the kernel.
   virtual Result<std::string> boot_id() = 0;
 };

@@ -72,6 +72,7 @@ control::Status AgentOperations::status() const {
                                  port.program_id, agent_.interfaces().is_up(port.name)});
   }
   for (const IpAddress& vip : agent_.vips().placed().addresses) status.vips.push_back(vip.to_string());
+  if (const auto report = agent_.pair().report()) status.ha = report_ha(*report);
   status.flow_tables = report_flow_tables(stats);
   status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
   status.reasons = report_reasons(stats);
@@ -238,6 +239,21 @@ control::ConfigDiff AgentOperations::diff_config() const {
 
 Result<control::ConfigApplied> AgentOperations::apply_config() {
   return agent_.reload();
+}
+
+Result<control::HaReport> AgentOperations::ha() const {
+  if (const auto report = agent_.pair().report()) return report_ha(*report);
+  return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
+}
+
+Result<control::HaReport> AgentOperations::release_ha() {
+  agent_.pair().release();
+  return ha();
+}
+
+Result<control::HaReport> AgentOperations::resume_ha() {
+  agent_.pair().resume();
+  return ha();
 }
 
 }  // namespace xlvs::agent

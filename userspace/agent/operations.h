@@ -32,6 +32,9 @@ class AgentOperations final : public control::Operations {
   [[nodiscard]] control::ConfigCheck check_config(const control::ConfigText& text) const override;
   [[nodiscard]] control::ConfigDiff diff_config() const override;
   Result<control::ConfigApplied> apply_config() override;
+  [[nodiscard]] Result<control::HaReport> ha() const override;
+  Result<control::HaReport> release_ha() override;
+  Result<control::HaReport> resume_ha() override;
 
  private:
   using Edit = std::function<void(Override&)>;

@@ -10,6 +10,7 @@
 #include "agent/next_hops.h"
 #include "control/api.h"
 #include "dataplane/dataplane.h"
+#include "ha/speaker.h"
 
 namespace xlvs::agent {
 
@@ -20,6 +21,7 @@ namespace xlvs::agent {
                                                                   const dataplane::Stats& stats);
 [[nodiscard]] std::vector<control::ReasonReport> report_reasons(const dataplane::Stats& stats);
 [[nodiscard]] std::vector<control::FlowTableReport> report_flow_tables(const dataplane::Stats& stats);
+[[nodiscard]] control::HaReport report_ha(const ha::SpeakerReport& report);
 [[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
 
 [[nodiscard]] control::LatenessReport report_lateness(const health::Lateness& lateness);

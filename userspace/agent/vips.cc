@@ -7,9 +7,16 @@ namespace xlvs::agent {
 namespace {
 
 // An address that several services listen on stays as long as one of them wants it.
-std::set<IpAddress> wanted_by(const Config& config, const Pools& pools, const std::set<IpAddress>& present) {
+std::set<IpAddress> wanted_by(const Config& config, const Pools& pools, const std::set<IpAddress>& present,
+                              bool active) {
   std::set<IpAddress> addresses;
-  if (!config.manage_vips) return addresses;
+  if (!config.manage_vips || !active) return addresses;
+  if (config.ha) {
+    for (const VrrpInstanceConfig& instance : config.ha->instances)
+      addresses.insert(instance.addresses.begin(), instance.addresses.end());
+    for (const ServiceConfig& service : config.services)  // theirs follow what is said below
+      for (const Listener& listener : service.listeners) addresses.erase(listener.address);
+  }
   for (const ServiceConfig& service : config.services) {
     const auto pool = pools.find(service.name);
     const bool unknown = service.pool.withdraw_vip && pool == pools.end();
@@ -36,9 +43,9 @@ void log_difference(const Vips::Placed& before, const Vips::Placed& after) {
 
 }  // namespace
 
-Result<void> Vips::set(const Config& config, const Pools& pools) {
+Result<void> Vips::set(const Config& config, const Pools& pools, bool active) {
   const Placed before = placed_;
-  if (auto result = place(config.vip_interface, wanted_by(config, pools, before.addresses)); !result) {
+  if (auto result = place(config.vip_interface, wanted_by(config, pools, before.addresses, active)); !result) {
     (void)place(before.interface, before.addresses);
     return result;
   }

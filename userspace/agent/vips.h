@@ -23,8 +23,8 @@ class Vips {
 
   // Puts the VIPs of `config` where it wants them and takes away those that lvsd added before. An error has been
   // undone. A service that is not yet known to withdraw its VIPs or not keeps those that are there, and gets no others.
-  // `pools`: of the services as far as they are known.
-  Result<void> set(const Config& config, const Pools& pools);
+  // `pools`: of the services as far as they are known. A router that is not active has no VIPs.
+  Result<void> set(const Config& config, const Pools& pools, bool active);
   // Back to what placed() was.
   void restore(const Placed& before);
   void remove_all() { restore({placed_.interface, {}}); }

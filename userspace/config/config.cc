@@ -57,6 +57,9 @@ std::set<std::string> known_keys() {
   parse_sorry(context, empty, service);
   parse_quorum(context, empty, service.config.pool.quorum);
   parse_flap(context, empty, service.config.life.flap);
+  std::vector<ParsedVrrp> instances;
+  parse_ha(context, empty, parsed);
+  parse_vrrp_instance(context, empty, instances);
   parse_timeouts(context, empty, parsed.config.timeouts);
   parse_limits(context, empty, parsed.config.limits);
   parse_metrics(context, empty, parsed.config.metrics);

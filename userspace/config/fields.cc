@@ -73,6 +73,30 @@ void add_pool(Fields& fields, const PoolRules& pool) {
   fields.emplace_back("quorum.down", std::to_string(pool.quorum->down));
 }
 
+std::string joined(const std::vector<IpAddress>& addresses) {
+  std::string text;
+  for (const IpAddress& address : addresses) text += (text.empty() ? "" : ", ") + address.to_string();
+  return text;
+}
+
+void add_ha(Fields& fields, const HaConfig& ha) {
+  fields.emplace_back("ha.preempt", yes_no(ha.preempt));
+  fields.emplace_back("ha.preempt_delay", duration_text(ha.preempt_delay));
+  fields.emplace_back("ha.startup_delay", duration_text(ha.startup_delay));
+  for (const VrrpInstanceConfig& instance : ha.instances) {
+    const std::string prefix = fmt::format("ha.instances[{}].", instance.name);
+    fields.emplace_back(prefix + "interface", instance.interface);
+    fields.emplace_back(prefix + "vrid", std::to_string(instance.vrid));
+    fields.emplace_back(prefix + "version", std::to_string(instance.version));
+    fields.emplace_back(prefix + "family", std::string(to_string(instance.family)));
+    fields.emplace_back(prefix + "priority", std::to_string(instance.priority));
+    fields.emplace_back(prefix + "advert_interval", duration_text(instance.advert_interval));
+    fields.emplace_back(prefix + "addresses", joined(instance.addresses));
+    fields.emplace_back(prefix + "peers", joined(instance.peers));
+    fields.emplace_back(prefix + "password", instance.password);
+  }
+}
+
 }  // namespace
 
 Fields global_fields(const Config& config) {
@@ -107,6 +131,7 @@ Fields global_fields(const Config& config) {
                         fmt::format("{} {} {} {} ({})", fmt::join(hook.program, " "), hook.path, hook.user,
                                     duration_text(hook.timeout), fmt::join(hook.events, ", ")));
   }
+  if (config.ha) add_ha(fields, *config.ha);
   return fields;
 }
 

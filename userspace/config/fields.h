@@ -12,7 +12,8 @@ namespace xlvs::config {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
-// Every key but interfaces and services, named as in docs/config.md: {"timeouts.udp", "5m"}. Always the same names.
+// Every key but interfaces and services, named as in docs/config.md: {"timeouts.udp", "5m"}. Always the same names, and
+// those of `ha` if it is there.
 [[nodiscard]] Fields global_fields(const Config& config);
 // Every key of a service but its name and backends. Listeners are sorted: their order means nothing.
 [[nodiscard]] Fields service_fields(const ServiceConfig& service);

@@ -17,7 +17,7 @@ Section::Section(Context& context, const Node& node, std::string path, std::stri
 }
 
 const Node* Section::take(std::string_view key) {
-  known_.push_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   if (context_.known_keys != nullptr)
     context_.known_keys->insert(path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
   for (std::size_t i = 0; i < node_.keys.size(); ++i)

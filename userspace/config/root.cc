@@ -43,6 +43,7 @@ void Root::parse(const Node& node) {
   if (const Node* timeouts = section.take("timeouts")) parse_timeouts(context_, *timeouts, config.timeouts);
   if (const Node* limits = section.take("limits")) parse_limits(context_, *limits, config.limits);
   if (const Node* metrics = section.take("metrics")) parse_metrics(context_, *metrics, config.metrics);
+  if (const Node* ha = section.take("ha")) parse_ha(context_, *ha, parsed_);
   section.boolean("manage_vips", config.manage_vips);
   section.interface("vip_interface", config.vip_interface);
   section.each("hooks", "hooks", [&](const Node& item) { parse_hook(context_, item, config.hooks); });

@@ -43,12 +43,27 @@ struct ParsedService {
   std::optional<Position> quorum_where;
 };
 
+struct ParsedVrrp {
+  Position where;
+  VrrpInstanceConfig config;  // without addresses and peers
+  bool addresses_given = false;
+  std::vector<Located<IpAddress>> addresses;
+  std::vector<Located<IpAddress>> peers;
+};
+
+struct ParsedHa {
+  Position where;
+  HaConfig config;  // without instances
+  std::vector<ParsedVrrp> instances;
+};
+
 struct Parsed {
-  Config config;  // without services
+  Config config;  // without services and ha
   Position where;
   std::optional<Position> interfaces_where;
   std::vector<Position> interface_where;
   std::vector<ParsedService> services;
+  std::optional<ParsedHa> ha;
 };
 
 void parse_interface(Context& context, const Node& node, Parsed& parsed);
@@ -64,6 +79,8 @@ void parse_life(Section& section, LifeRules& life);
 void parse_flap(Context& context, const Node& node, std::optional<FlapRule>& flap);
 void parse_check_params(Section& section, const CheckType& type, CheckSpec& check);
 void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hooks);
+void parse_ha(Context& context, const Node& node, Parsed& parsed);
+void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedVrrp>& instances);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
 void parse_limits(Context& context, const Node& node, LimitConfig& limits);
 void parse_metrics(Context& context, const Node& node, std::optional<Endpoint>& metrics);
@@ -94,6 +111,8 @@ class Root {
   std::vector<Located<std::string>> given_;
 };
 
+// Instances by themselves and together, and with the listeners; moves them into `parsed.config`.
+void validate_ha(Diagnostics& diagnostics, Parsed& parsed);
 // What concerns several keys, services or sources; moves the services into `parsed.config`.
 void validate(Diagnostics& diagnostics, Parsed& parsed);
 // One service by itself: listeners, scheduler options, check; resolves and adds its backends.

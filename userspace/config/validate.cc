@@ -86,6 +86,7 @@ void validate(Diagnostics& diagnostics, Parsed& parsed) {
   const auto listeners = validate_listeners(diagnostics, parsed);
   validate_backends_are_no_vips(diagnostics, parsed, listeners);
   validate_limits(diagnostics, parsed);
+  validate_ha(diagnostics, parsed);
   for (ParsedService& service : parsed.services) {
     validate_service(diagnostics, service);
     parsed.config.services.push_back(std::move(service.config));

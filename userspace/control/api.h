@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -140,12 +141,33 @@ struct Version {
   std::int64_t pid = 0;
 };
 
+// One virtual router.
+struct HaInstanceReport {
+  std::string name, interface;
+  std::uint64_t vrid = 0, priority = 0;  // in force
+  bool link_up = true;
+  std::uint64_t sent = 0, send_errors = 0, received = 0, announcements = 0;
+  std::map<std::string, std::uint64_t> rejected;  // advertisements, by reason
+  std::string peer;                               // who was heard last; "": nobody
+  std::uint64_t peer_priority = 0;
+  double peer_heard_ago = 0;  // seconds
+};
+struct HaReport {
+  std::string role, reason;  // init, backup, active; why
+  double since = 0;
+  std::uint64_t transitions = 0;
+  bool released = false, realtime = false;
+  double worst_delay = 0;  // of an advertisement, seconds
+  std::vector<HaInstanceReport> instances;
+};
+
 struct Status {
   Version version;
   double started_at = 0;
   ConfigReport config;
   std::vector<InterfaceReport> interfaces;
   std::vector<std::string> vips;  // addresses that lvsd keeps on the VIP interface
+  std::optional<HaReport> ha;     // nullopt: the only router
   std::vector<FlowTableReport> flow_tables;
   std::vector<ServiceReport> services;
   std::vector<ReasonReport> reasons;  // all, zeros included
@@ -224,6 +246,9 @@ class Operations {
   [[nodiscard]] virtual ConfigCheck check_config(const ConfigText& text) const = 0;
   [[nodiscard]] virtual ConfigDiff diff_config() const = 0;
   virtual Result<ConfigApplied> apply_config() = 0;
+  [[nodiscard]] virtual Result<HaReport> ha() const = 0;  // not_found without `ha` in the configuration
+  virtual Result<HaReport> release_ha() = 0;
+  virtual Result<HaReport> resume_ha() = 0;
 };
 
 }  // namespace xlvs::control

@@ -147,6 +147,33 @@ void visit(auto& field, Is<Version> auto& v) {
   field("pid", v.pid);
 }
 
+void visit(auto& field, Is<HaInstanceReport> auto& v) {
+  field("name", v.name);
+  field("interface", v.interface);
+  field("vrid", v.vrid);
+  field("priority", v.priority);
+  field("link_up", v.link_up);
+  field("sent", v.sent);
+  field("send_errors", v.send_errors);
+  field("received", v.received);
+  field("rejected", v.rejected);
+  field("announcements", v.announcements);
+  field("peer", v.peer);
+  field("peer_priority", v.peer_priority);
+  field("peer_heard_ago", v.peer_heard_ago);
+}
+
+void visit(auto& field, Is<HaReport> auto& v) {
+  field("role", v.role);
+  field("reason", v.reason);
+  field("since", v.since);
+  field("transitions", v.transitions);
+  field("released", v.released);
+  field("realtime", v.realtime);
+  field("worst_delay", v.worst_delay);
+  field("instances", v.instances);
+}
+
 void visit(auto& field, Is<Status> auto& v) {
   field("version", v.version);
   field("started_at", v.started_at);
@@ -154,6 +181,7 @@ void visit(auto& field, Is<Status> auto& v) {
   field("warnings", v.warnings);
   field("interfaces", v.interfaces);
   field("vips", v.vips);
+  field("ha", v.ha);
   field("flow_tables", v.flow_tables);
   field("services", v.services);
   field("reasons", v.reasons);
@@ -292,6 +320,19 @@ void read(const Json& json, T& value) {
 template <typename T>
 void read(const Json& json, std::optional<T>& value) {
   read(json, value.emplace());
+}
+
+template <typename T>
+void read(const Json& json, std::map<std::string, T>& value) {
+  if (!json.is_object()) wrong(json, "an object");
+  value.clear();
+  for (const auto& [name, element] : json.items()) {
+    try {
+      read(element, value[name]);
+    } catch (const FieldError& error) {
+      throw error.under(name);
+    }
+  }
 }
 
 template <typename T>

@@ -122,6 +122,48 @@ void add_reasons(std::vector<MetricFamily>& out, const StatsReport& stats) {
   }
 }
 
+// ---- the pair ------------------------------------------------------------------------------------------------------
+
+struct InstanceValue {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*of)(const HaInstanceReport& instance);
+};
+
+constexpr InstanceValue kInstanceValues[] = {
+    {"lvs_ha_priority", "VRRP priority in force.", MetricType::Gauge,
+     [](const HaInstanceReport& i) { return number(i.priority); }},
+    {"lvs_ha_adverts_sent_total", "VRRP advertisements sent.", MetricType::Counter,
+     [](const HaInstanceReport& i) { return number(i.sent); }},
+    {"lvs_ha_advert_send_errors_total", "VRRP advertisements that could not be sent.", MetricType::Counter,
+     [](const HaInstanceReport& i) { return number(i.send_errors); }},
+    {"lvs_ha_adverts_received_total", "VRRP advertisements received and taken.", MetricType::Counter,
+     [](const HaInstanceReport& i) { return number(i.received); }},
+    {"lvs_ha_announcements_total", "Gratuitous ARP and unsolicited neighbour advertisements sent.", MetricType::Counter,
+     [](const HaInstanceReport& i) { return number(i.announcements); }},
+};
+
+void add_ha(std::vector<MetricFamily>& out, const Status& status) {
+  if (!status.ha) return;
+  const HaReport& ha = *status.ha;
+  Family(out, "lvs_ha_active", "1 when this router is the active one.", MetricType::Gauge)
+      .add({}, number(ha.role == "active"));
+  Family(out, "lvs_ha_transitions_total", "Changes of role.", MetricType::Counter).add({}, number(ha.transitions));
+  Family(out, "lvs_ha_advert_delay_worst_seconds", "The latest that an advertisement was sent after it was due.",
+         MetricType::Gauge)
+      .add({}, ha.worst_delay);
+  for (const InstanceValue& value : kInstanceValues) {
+    Family family(out, value.name, value.help, value.type);
+    for (const HaInstanceReport& instance : ha.instances) family.add({{"vrrp", instance.name}}, value.of(instance));
+  }
+  Family rejected(out, "lvs_ha_adverts_rejected_total", "VRRP advertisements received and not taken, by reason.",
+                  MetricType::Counter);
+  for (const HaInstanceReport& instance : ha.instances)
+    for (const auto& [reason, count] : instance.rejected)
+      rejected.add({{"vrrp", instance.name}, {"reason", reason}}, number(count));
+}
+
 // ---- per service and backend
 // -------------------------------------------------------------------------------------------
 
@@ -286,6 +328,7 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_values(families, status, stats);
   add_interfaces(families, status);
   add_flow_tables(families, status);
+  add_ha(families, status);
   add_reasons(families, stats);
   add_traffic(families, stats);
   add_backends(families, status);

@@ -99,6 +99,9 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/config/check", kSocket, check_config},
     {"GET", "/v1/config/diff", kSocket, [](const Call& c) { return json_response(c.operations.diff_config()); }},
     {"POST", "/v1/config/apply", kSocket, [](const Call& c) { return result_response(c.operations.apply_config()); }},
+    {"GET", "/v1/ha", kBoth, [](const Call& c) { return result_response(c.operations.ha()); }},
+    {"POST", "/v1/ha/release", kSocket, [](const Call& c) { return result_response(c.operations.release_ha()); }},
+    {"POST", "/v1/ha/resume", kSocket, [](const Call& c) { return result_response(c.operations.resume_ha()); }},
     {"GET", "/metrics", kBoth, show_metrics},
     {"GET", "/", kTcp, show_page},
 };

@@ -196,6 +196,30 @@ struct HookConfig {
   friend bool operator==(const HookConfig&, const HookConfig&) = default;
 };
 
+// One virtual router (RFC 9568): the addresses that move between routers on one link.
+struct VrrpInstanceConfig {
+  std::string name;
+  std::string interface;
+  std::uint8_t vrid = 1;               // 1..255, unique per interface and family
+  std::uint8_t version = 3;            // 3, or 2 (RFC 3768, IPv4 only)
+  Family family = Family::ipv4;        // of addresses and peers
+  std::uint8_t priority = 100;         // 1..254; 255: owner of the addresses
+  Milliseconds advert_interval{1000};  // v3: 10 ms .. 40.95 s in steps of 10 ms; v2: whole seconds up to 255 s
+  std::vector<IpAddress> addresses;    // resolved: the listeners' of this family when left out
+  std::vector<IpAddress> peers;        // unicast to these; empty: multicast
+  std::string password;                // v2: simple password, up to 8 characters; empty: none
+  friend bool operator==(const VrrpInstanceConfig&, const VrrpInstanceConfig&) = default;
+};
+
+// This router is one of several, of which one is active. All instances move together.
+struct HaConfig {
+  std::vector<VrrpInstanceConfig> instances;  // at least one
+  bool preempt = true;
+  Milliseconds preempt_delay{0};
+  Milliseconds startup_delay{0};
+  friend bool operator==(const HaConfig&, const HaConfig&) = default;
+};
+
 struct Config {
   std::vector<InterfaceConfig> interfaces;  // at least one
   std::vector<ServiceConfig> services;      // may be empty
@@ -203,6 +227,7 @@ struct Config {
   LimitConfig limits;
   bool manage_vips = true;           // VIPs are put on an interface while lvsd runs
   std::string vip_interface = "lo";  // where to
+  std::optional<HaConfig> ha;        // nullopt: this router is always active
   std::vector<HookConfig> hooks;
   std::string maintenance_dir;  // files in it take backends out of service; empty: none
   std::uint32_t hash_seed = 0;  // of sh, dh, mh: give all routers of a site the same

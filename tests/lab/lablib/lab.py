@@ -12,6 +12,8 @@ one-arm: everybody on one segment, requests leave by the interface they came fro
                        |
                 eth0 s1, s2, s3
 
+pair: one-arm, with a second router "peer" beside the first.
+
 Servers are nat and dr servers at once: their default route leads through the router, what they send from a VIP (which
 they have on lo, silent to ARP) goes straight to the client.
 """
@@ -22,26 +24,28 @@ import os
 import shutil
 from pathlib import Path
 
-from .address import (BACK, CLIENT, CLIENT_EXTRA4, CLIENT_EXTRA6, OUTER4_NET, OUTER6_NET, ROUTER, ROUTER_INNER, SERVERS,
-                      VIP4, VIP4_NET, VIP6, VIP6_NET)
+from .address import (BACK, CLIENT, CLIENT_EXTRA4, CLIENT_EXTRA6, OUTER4_NET, OUTER6_NET, PEER, PEER_INNER, ROUTER,
+                      ROUTER_INNER, SERVERS, VIP4, VIP4_NET, VIP6, VIP6_NET)
 from .netns import LabError, Namespace, command
 from .servers import Server
 
 STATE = Path("/run/lvs-lab")  # NAME/lab.json, NAME/HOST/: what runs in each host
-TOPOLOGIES = ("two-nic", "one-arm")
+TOPOLOGIES = ("two-nic", "one-arm")  # that every kind of forwarding is tested in
+PAIR = "pair"
 PREFIX = "lvs"
 PASS_SOURCE = Path(__file__).resolve().parent.parent / "pass.bpf.c"
 
 
 class Lab:
     def __init__(self, name, topology="two-nic"):
-        if topology not in TOPOLOGIES:
-            raise LabError(f"no topology '{topology}'; there are: {', '.join(TOPOLOGIES)}")
+        if topology not in (*TOPOLOGIES, PAIR):
+            raise LabError(f"no topology '{topology}'; there are: {', '.join((*TOPOLOGIES, PAIR))}")
         if not name.isalnum() or len(name) > 24:
             raise LabError(f"lab name '{name}': letters and digits only, at most 24")
         self.name, self.topology = name, topology
         self.directory = STATE / name
         self.client, self.router, self.switch = (self._host(h) for h in ("client", "router", "switch"))
+        self.peer = self._host("peer") if topology == PAIR else None
         self.servers = [Server(self._host(s.name), s) for s in SERVERS]
         self.interfaces = ["wan0", "lan0"] if topology == "two-nic" else ["lan0"]  # of the router
 
@@ -49,7 +53,8 @@ class Lab:
         return Namespace(f"{PREFIX}-{self.name}-{host}", self.directory / host)
 
     def hosts(self):
-        return [self.client, self.router, self.switch, *(s.host for s in self.servers)]
+        routers = [self.router, self.peer] if self.peer else [self.router]
+        return [self.client, *routers, self.switch, *(s.host for s in self.servers)]
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
@@ -75,6 +80,8 @@ class Lab:
         else:
             self._wire(self.client, "eth0", self.switch, "client")
         self._wire(self.router, "lan0", self.switch, "router")
+        if self.peer:
+            self._wire(self.peer, "lan0", self.switch, "peer")
         for server in self.servers:
             self._wire(server.host, "eth0", self.switch, server.name)
         self._switch_ports()
@@ -126,7 +133,7 @@ class Lab:
         self.switch.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0", "link set br0 up")
 
     def _switch_ports(self):
-        ports = ["client", "router", *(s.name for s in self.servers)]
+        ports = ["client", "router", *(["peer"] if self.peer else []), *(s.name for s in self.servers)]
         self.switch.ip(*(f"link set {port} master br0" for port in ports))
 
     def _xdp_peers(self):
@@ -134,7 +141,7 @@ class Lab:
         arch = command(["gcc", "-print-multiarch"]).stdout.strip()
         command(["clang-19", "-target", "bpf", "-O2", "-g", f"-I/usr/include/{arch}", "-c", PASS_SOURCE,
                  "-o", compiled])
-        peers = [(self.switch, "router")]
+        peers = [(self.switch, "router"), *([(self.switch, "peer")] if self.peer else [])]
         if self.topology == "two-nic":
             peers.append((self.client, "eth0"))
         for host, dev in peers:
@@ -143,13 +150,18 @@ class Lab:
     # ---- addresses and routes ------------------------------------------------------------------------------------
 
     def _router(self):
+        self._one_router(self.router, ROUTER, ROUTER_INNER)
+        if self.peer:
+            self._one_router(self.peer, PEER, PEER_INNER)
+
+    def _one_router(self, host, outside, inside):
         # `ip_forward` for what is not ours; replies from VIPs that servers send (dr) must not come this way.
-        self.router.sysctl({"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1,
+        host.sysctl({"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1,
                             "net.ipv4.conf.all.send_redirects": 0, "net.ipv4.conf.default.send_redirects": 0,
                             **{f"net.ipv4.conf.{dev}.send_redirects": 0 for dev in self.interfaces}})
         outer = self.interfaces[0]
-        self.router.ip(f"addr add {ROUTER.ipv4}/24 dev {outer}", f"addr add {ROUTER.ipv6}/64 dev {outer} nodad",
-                       f"addr add {ROUTER_INNER.ipv4}/24 dev lan0", f"addr add {ROUTER_INNER.ipv6}/64 dev lan0 nodad")
+        host.ip(f"addr add {outside.ipv4}/24 dev {outer}", f"addr add {outside.ipv6}/64 dev {outer} nodad",
+                f"addr add {inside.ipv4}/24 dev lan0", f"addr add {inside.ipv6}/64 dev lan0 nodad")
 
     def _client(self):
         self.client.sysctl({"net.ipv4.ip_local_port_range": "1024 65535", "net.ipv4.tcp_fin_timeout": 5})

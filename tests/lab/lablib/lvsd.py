@@ -26,20 +26,22 @@ def binaries():
 
 
 class Lvsd:
-    def __init__(self, lab, bin_dir=None):
-        self.lab, self.host = lab, lab.router
+    def __init__(self, lab, bin_dir=None, host=None):
+        """`host`: the router it runs on, when that is not the lab's first."""
+        self.lab, self.host = lab, host or lab.router
+        self.instance = lab.instance if host is None else f"{lab.instance}-peer"
         self.bin = Path(bin_dir) if bin_dir else binaries()
-        self.config = lab.directory / "lvs.yaml"
-        self.log = lab.router.directory / "lvsd.log"
-        self.run_dir, self.state_dir = lab.directory / "run", lab.directory / "state"
-        self.socket = self.run_dir / lab.instance / "lvsd.sock"
-        self.pins = Path("/sys/fs/bpf/lvs") / lab.instance
+        self.config = self.host.directory / "lvs.yaml"
+        self.log = self.host.directory / "lvsd.log"
+        self.run_dir, self.state_dir = self.host.directory / "run", self.host.directory / "state"
+        self.socket = self.run_dir / self.instance / "lvsd.sock"
+        self.pins = Path("/sys/fs/bpf/lvs") / self.instance
         self.process = None
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
     def arguments(self, *more):
-        return [self.bin / "lvsd", "--config", self.config, "--instance", self.lab.instance, "--run-dir", self.run_dir,
+        return [self.bin / "lvsd", "--config", self.config, "--instance", self.instance, "--run-dir", self.run_dir,
                 "--state-dir", self.state_dir, *more]
 
     def write(self, config):

@@ -27,7 +27,11 @@ struct FakeMachine {
   std::set<IpAddress> followed;
   net::Watch::Events events;
 
-  std::optional<Error> open_error, vip_error, watch_error;  // what shall fail next
+  ha::Speaker::RoleChanged role_changed;  // of the speaker that runs, or is about to
+  std::vector<std::string> speaker_log;   // what speakers were told
+  ha::SpeakerReport speaker_report;
+
+  std::optional<Error> open_error, vip_error, watch_error, speaker_error;  // what shall fail next
 
   [[nodiscard]] Desired desired() const { return maps.applied.empty() ? Desired{} : maps.desired(); }
   [[nodiscard]] std::set<std::string> attached() const {
@@ -86,6 +90,21 @@ class FakeWatch final : public net::Watch {
   FakeMachine& machine_;
 };
 
+class FakeSpeaker final : public ha::Speaker {
+ public:
+  explicit FakeSpeaker(FakeMachine& machine) : machine_(machine) {}
+  ~FakeSpeaker() override { machine_.speaker_log.emplace_back("stopped"); }
+  void release() override { machine_.speaker_log.emplace_back("released"); }
+  void resume() override { machine_.speaker_log.emplace_back("resumed"); }
+  void set_link(const std::string& interface, bool up) override {
+    machine_.speaker_log.push_back(interface + (up ? " up" : " down"));
+  }
+  [[nodiscard]] ha::SpeakerReport report() const override { return machine_.speaker_report; }
+
+ private:
+  FakeMachine& machine_;
+};
+
 class FakeHost final : public Host {
  public:
   explicit FakeHost(FakeMachine& machine) : machine_(machine) {}
@@ -101,6 +120,13 @@ class FakeHost final : public Host {
     return {};
   }
   Result<std::vector<net::Link>> links() override { return machine_.links; }
+  Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
+                                                     ha::Speaker::RoleChanged changed) override {
+    if (machine_.speaker_error) return tl::make_unexpected(*std::exchange(machine_.speaker_error, std::nullopt));
+    machine_.role_changed = std::move(changed);
+    machine_.speaker_log.push_back(fmt::format("started with {} instances", config.instances.size()));
+    return std::make_unique<FakeSpeaker>(machine_);
+  }
   Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context&, net::Watch::Events events) override {
     if (machine_.watch_error) return tl::make_unexpected(*machine_.watch_error);
     machine_.events = std::move(events);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The virtual addresses follow the role that the VRRP speaker finds.
+#include "tests/unit/agent/harness.h"
+
+namespace xlvs::agent {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+const IpAddress kVip = *IpAddress::parse("198.51.100.10");
+const IpAddress kGateway = *IpAddress::parse("10.0.0.254");
+
+class PairTest : public AgentTest {
+ protected:
+  PairTest() { configure(with_ha()); }
+  [[nodiscard]] std::string with_ha(const std::string& priority = "150") const {
+    return config("metrics: {listen: off}\nha:\n  instances:\n    - {name: outside, interface: wan0, vrid: 51, priority: " +
+                  priority + "}\n    - {name: inside, interface: lan0, vrid: 52, addresses: [10.0.0.254]}\n");
+  }
+  // As from the speaker's thread.
+  void become(ha::Role role) {
+    machine_.role_changed(role, "because");
+    loop_.poll();
+    loop_.restart();
+  }
+  [[nodiscard]] const std::set<IpAddress>& vips() { return machine_.vips["lo"]; }
+};
+
+TEST_F(PairTest, AddressesAreThereWhileActive) {
+  ASSERT_TRUE(ok(start()));
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances"));
+  EXPECT_THAT(vips(), IsEmpty());
+  become(ha::Role::backup);
+  EXPECT_THAT(vips(), IsEmpty());
+  become(ha::Role::active);
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+  become(ha::Role::init);
+  EXPECT_THAT(vips(), IsEmpty());
+}
+
+TEST_F(PairTest, AStopHandsOver) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  agent_->stop();
+  EXPECT_THAT(machine_.speaker_log, Contains("stopped"));
+  EXPECT_THAT(vips(), IsEmpty());
+}
+
+TEST_F(PairTest, LinksAreTracked) {
+  ASSERT_TRUE(ok(start()));
+  machine_.events.link({"wan0", 3, {{2, 0, 0, 0, 0, 2}}, 1500, false});
+  EXPECT_THAT(machine_.speaker_log, Contains("wan0 down"));
+}
+
+TEST_F(PairTest, AReloadKeepsTheRoleUnlessTheInstancesChange) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_EQ(machine_.speaker_log.size(), 1U);
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+
+  configure(with_ha("90"));
+  const auto earlier = machine_.role_changed;
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances", "started with 2 instances", "stopped"));
+  EXPECT_THAT(vips(), IsEmpty());
+  earlier(ha::Role::active, "too late");  // of the speaker that is no more
+  loop_.poll();
+  loop_.restart();
+  EXPECT_THAT(vips(), IsEmpty());
+
+  configure(config());  // alone again
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip));
+}
+
+TEST_F(PairTest, AReloadThatFailsLeavesTheSpeaker) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  configure(with_ha("90"));
+  machine_.speaker_error = Error{ErrorKind::invalid, "no address to send from"};
+  const auto result = operations().apply_config();
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("no address to send from"));
+  EXPECT_EQ(machine_.speaker_log.size(), 1U);
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+}
+
+TEST_F(PairTest, OperatorsSeeTheRoleAndHandOver) {
+  machine_.speaker_report.role = ha::Role::active;
+  machine_.speaker_report.instances.resize(1);
+  machine_.speaker_report.instances[0].name = "outside";
+  machine_.speaker_report.instances[0].rejected["checksum"] = 3;
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(operations().status().ha);
+  EXPECT_EQ(operations().status().ha->role, "active");
+  EXPECT_EQ(operations().status().ha->instances.at(0).rejected.at("checksum"), 3U);
+  ASSERT_TRUE(ok(operations().release_ha()));
+  ASSERT_TRUE(ok(operations().resume_ha()));
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances", "released", "resumed"));
+
+  configure(config());
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_FALSE(operations().status().ha);
+  EXPECT_EQ(operations().release_ha().error().kind, ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace xlvs::agent

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// This router's role among several (`ha`): hands the configuration to the VRRP speaker and its role changes to the
+// event loop. Thread rule: the event loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "agent/host.h"
+#include "core/model.h"
+#include "ha/speaker.h"
+
+namespace xlvs::agent {
+
+class Pair {
+ public:
+  // `changed`: active() is another than before.
+  Pair(boost::asio::io_context& loop, Host& host, std::function<void()> changed)
+      : loop_(loop), host_(host), changed_(std::move(changed)) {}
+
+  // A speaker for another configuration, not yet in force: an error changes nothing.
+  struct Next {
+    std::unique_ptr<ha::Speaker> speaker;
+    std::shared_ptr<const char> id;
+    std::optional<HaConfig> config;
+    bool keep = false;  // the one that runs
+  };
+  Result<Next> prepare(const std::optional<HaConfig>& config);
+  // The earlier speaker hands over. active() may change at once.
+  void use(Next next);
+  // Hands over; this router is not active any more, which is not reported.
+  void stop();
+
+  [[nodiscard]] bool active() const { return !config_ || role_ == ha::Role::active; }
+  [[nodiscard]] bool configured() const { return config_.has_value(); }
+  void link_changed(const std::string& interface, bool up);
+  void release();
+  void resume();
+  [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
+
+ private:
+  void role_changed(ha::Role role, const std::string& reason);
+
+  boost::asio::io_context& loop_;
+  Host& host_;
+  std::function<void()> changed_;
+  std::optional<HaConfig> config_;
+  ha::Role role_ = ha::Role::init;
+  std::shared_ptr<const char> id_;  // of the speaker: events of another that still wait in the loop are void
+  std::unique_ptr<ha::Speaker> speaker_;
+};
+
+}  // namespace xlvs::agent

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// This router's part in VRRP: a thread that nothing else delays holds the election, sends and receives advertisements,
+// and announces the addresses when it becomes active. Adding and removing them is the owner's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+#include "core/result.h"
+#include "ha/vrrp.h"
+
+namespace xlvs::ha {
+
+struct PeerReport {
+  IpAddress address;
+  std::uint8_t priority = 0;
+  Time heard_at;
+};
+
+struct InstanceReport {
+  std::string name;
+  std::string interface;
+  std::uint8_t vrid = 0;
+  std::uint8_t priority = 0;  // in force
+  bool link_up = true;
+  std::uint64_t sent = 0;
+  std::uint64_t send_errors = 0;
+  std::uint64_t received = 0;                     // and taken
+  std::map<std::string, std::uint64_t> rejected;  // by reason: AdvertisementError, Heard
+  std::uint64_t announcements = 0;                // gratuitous ARP and unsolicited NA
+  std::optional<PeerReport> peer;                 // who was heard last
+};
+
+struct SpeakerReport {
+  Role role = Role::init;
+  std::string reason;  // of the last change
+  std::chrono::system_clock::time_point since;
+  std::uint64_t transitions = 0;
+  bool released = false;
+  bool realtime = false;                     // the thread runs under SCHED_RR
+  std::chrono::microseconds worst_delay{0};  // of an advertisement, since the start
+  std::vector<InstanceReport> instances;
+};
+
+class Speaker {
+ public:
+  // Comes from the speaker's thread, in the order of the changes, when the advertisements and announcements have been
+  // sent. Must not block, and not call the speaker.
+  using RoleChanged = std::function<void(Role role, const std::string& reason)>;
+
+  // Opens what it needs and starts the election. Errors name the interface.
+  static Result<std::unique_ptr<Speaker>> start(const HaConfig& config, RoleChanged changed);
+  // Hands over when active; the thread has ended. RoleChanged is not called any more.
+  virtual ~Speaker() = default;
+
+  // The following may be called from any thread.
+  virtual void release() = 0;
+  virtual void resume() = 0;
+  virtual void set_link(const std::string& interface, bool up) = 0;
+  [[nodiscard]] virtual SpeakerReport report() const = 0;
+};
+
+}  // namespace xlvs::ha
