@@ -18,8 +18,9 @@ class PairTest : public AgentTest {
  protected:
   PairTest() { configure(with_ha()); }
   [[nodiscard]] std::string with_ha(const std::string& priority = "150") const {
-    return config("metrics: {listen: off}\nha:\n  instances:\n    - {name: outside, interface: wan0, vrid: 51, priority: " +
-                  priority + "}\n    - {name: inside, interface: lan0, vrid: 52, addresses: [10.0.0.254]}\n");
+    return config(
+        "metrics: {listen: off}\nha:\n  instances:\n    - {name: outside, interface: wan0, vrid: 51, priority: " +
+        priority + "}\n    - {name: inside, interface: lan0, vrid: 52, addresses: [10.0.0.254]}\n");
   }
   // As from the speaker's thread.
   void become(ha::Role role) {
