@@ -45,7 +45,8 @@ TEST(CheckTypes, TableIsConsistent) {
       EXPECT_FALSE(param.required);
     }
   }
-  EXPECT_EQ(types, (std::set<std::string_view>{"none", "tcp", "http", "https"}));
+  EXPECT_EQ(types, (std::set<std::string_view>{"none", "tcp", "http", "https", "tls", "send_expect", "udp", "dns",
+                                               "icmp", "grpc", "agent"}));
   EXPECT_EQ(find_check_type("smtp"), nullptr);
 }
 
