@@ -31,8 +31,11 @@ void check_accepted(const xlvs::config::Loaded& loaded) {
     for (const xlvs::BackendConfig& backend : service.backends)
       require(backend.port != 0 && backend.address.family() == service.family());
   }
-  const xlvs::Desired desired = xlvs::compute_desired(loaded.config, {}, [](const auto&) { return true; });
-  require(desired.services.size() == loaded.config.services.size());
+  for (const bool up : {true, false}) {
+    const xlvs::Plan plan = xlvs::compute_plan(loaded.config, {}, [&](const auto&) { return xlvs::Fitness{.up = up}; });
+    require(plan.desired.services.size() == loaded.config.services.size());
+    require(plan.pools.size() == loaded.config.services.size());
+  }
 }
 
 }  // namespace
