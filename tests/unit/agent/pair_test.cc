@@ -53,7 +53,7 @@ TEST_F(PairTest, AStopHandsOver) {
 
 TEST_F(PairTest, LinksAreTracked) {
   ASSERT_TRUE(ok(start()));
-  machine_.events.link({"wan0", 3, {{2, 0, 0, 0, 0, 2}}, 1500, false});
+  machine_.events.link_changed({"wan0", 3, {{2, 0, 0, 0, 0, 2}}, 1500, false});
   EXPECT_THAT(machine_.speaker_log, Contains("wan0 down"));
 }
 
