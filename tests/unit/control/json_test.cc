@@ -59,6 +59,12 @@ ConfigReport config() {
 Version version() {
   return {"1.2", "default", -1};
 }
+HaInstanceReport ha_instance() {
+  return {"outside", "wan0", 51, 150, false, 1, 2, 3, 4, {{"checksum", 5}, {"ttl", 6}}, "198.51.100.2", 100, 0.25};
+}
+HaReport ha() {
+  return {"active", "because", 1.5, 7, true, true, 0.125, {ha_instance()}};
+}
 FlowReport flow() {
   return {"tcp", "192.0.2.9:1", "192.0.2.1:80", "web", "10.0.0.1:80", "ESTABLISHED", 900};
 }
@@ -75,7 +81,9 @@ TEST(Json, RoundTripOfEveryStruct) {
   expect_round_trip(config());
   expect_round_trip(version());
   expect_round_trip(Status{
-      version(), 1.5, config(), {interface()}, {"192.0.2.1"}, {table()}, {service()}, {reason()}, {"look here"}});
+      version(), 1.5, config(), {interface()}, {"192.0.2.1"}, ha(), {table()}, {service()}, {reason()}, {"look here"}});
+  expect_round_trip(ha_instance());
+  expect_round_trip(ha());
   expect_round_trip(flow());
   expect_round_trip(FlowList{2, {flow()}});
   expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}});
