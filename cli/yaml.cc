@@ -37,7 +37,7 @@ void emit(YAML::Emitter& out, const Json& json) {
       out << YAML::EndMap;
       return;
     case Json::value_t::array:
-      out << YAML::BeginSeq;
+      out << (json.empty() ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
       for (const Json& element : json) emit(out, element);
       out << YAML::EndSeq;
       return;

@@ -117,18 +117,28 @@ TEST_F(Golden, Yaml) {
   address: "[2001:db8:1::11]:53"
   forward: dr
   weight: 1
+  effective_weight: 1.0
   configured_weight: 1
   drained: false
+  disabled: false
   weight_override: null
+  forced: null
+  reason: ""
+  maintenance: ""
   state: no-route
+  why: ""
+  tier: 0
   health:
     state: unchecked
+    life: ""
+    until: null
     since: 0.0
     reason: ""
     detail: ""
     latency: 0.0
     checks_passed: 0
     checks_failed: 0
+    checks: []
   active: 0
   inactive: 5
   traffic:
