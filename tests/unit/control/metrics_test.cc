@@ -20,8 +20,19 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
+Status status_with_ha() {
+  Status status = canned_status();
+  status.ha.emplace().role = "active";
+  HaInstanceReport& instance = status.ha->instances.emplace_back();
+  instance.name = "outside";
+  instance.priority = 150;
+  instance.sent = 7;
+  instance.rejected["checksum"] = 3;
+  return status;
+}
+
 std::string rendered() {
-  return render_metrics(canned_status(), canned_stats());
+  return render_metrics(status_with_ha(), canned_stats());
 }
 
 TEST(Metrics, HaveTheValuesOfTheReports) {
@@ -96,6 +107,15 @@ std::set<std::string> names_in(const std::string& text, const std::regex& patter
   std::set<std::string> names;
   for (std::sregex_iterator i(text.begin(), text.end(), pattern), end; i != end; ++i) names.insert((*i)[1]);
   return names;
+}
+
+TEST(Metrics, ThePair) {
+  const std::string text = rendered();
+  EXPECT_THAT(text, HasSubstr("lvs_ha_active 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_priority{vrrp=\"outside\"} 150\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_sent_total{vrrp=\"outside\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_rejected_total{vrrp=\"outside\",reason=\"checksum\"} 3\n"));
+  EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_ha_")));
 }
 
 TEST(Metrics, AreThoseOfTheDocument) {
