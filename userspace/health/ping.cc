@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "health/ping.h"
 
+#include <net/if.h>  // Asio's; the kernel's linux/if.h gives way to it, not the other way round
+
 #include <linux/errqueue.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
