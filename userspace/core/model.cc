@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "core/scheduler.h"
 
 namespace xlvs {
@@ -68,7 +70,7 @@ std::optional<OnFailure> parse_on_failure(std::string_view name) {
 
 std::string to_string(const CheckSpec& check) {
   std::string text = check.type;
-  if (check.port) text += ":" + std::to_string(*check.port);
+  if (check.port) text += fmt::format(":{}", *check.port);
   const auto path = check.params.find("path");
   if (path != check.params.end()) {
     if (const auto* value = std::get_if<std::string>(&path->second)) text += *value;
