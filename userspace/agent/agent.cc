@@ -9,6 +9,7 @@
 #include "agent/configuration.h"
 #include "agent/logging.h"
 #include "agent/maintenance_dir.h"
+#include "agent/programs.h"
 #include "agent/reports.h"
 
 namespace xlvs::agent {
@@ -60,6 +61,7 @@ Result<void> Agent::start() {
   auto loaded = load_configuration(options_.config_path);
   if (!loaded) return tl::make_unexpected(loaded.error());
   set_log_level(options_.log_level.value_or(loaded->config.log_level));
+  if (auto result = check_programs(loaded->config); !result) return result;
   const auto links = host_.links();
   if (!links) return tl::make_unexpected(links.error());
   if (auto result = check_interfaces(loaded->config, *links); !result) return result;
@@ -224,6 +226,7 @@ Result<control::ConfigApplied> Agent::try_reload() {
   const Config before = balancer_->config();
   const Config& next = loaded->config;
   if (auto result = check_reloadable(before, next); !result) return tl::make_unexpected(result.error());
+  if (auto result = check_programs(next); !result) return tl::make_unexpected(result.error());
   const auto links = host_.links();
   if (!links) return tl::make_unexpected(links.error());
   if (auto result = check_interfaces(next, *links); !result) return tl::make_unexpected(result.error());

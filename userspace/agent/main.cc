@@ -16,6 +16,7 @@
 #include "agent/exit_code.h"
 #include "agent/logging.h"
 #include "agent/options.h"
+#include "agent/programs.h"
 #include "agent/reset.h"
 
 namespace {
@@ -27,6 +28,10 @@ int check(const Options& options) {
   const auto loaded = agent::load_configuration(options.config_path);
   if (!loaded) {
     fmt::print(stderr, "{}\n", loaded.error().message);
+    return agent::kExitConfig;
+  }
+  if (const auto programs = agent::check_programs(loaded->config); !programs) {
+    fmt::print(stderr, "{}\n", programs.error().message);
     return agent::kExitConfig;
   }
   std::size_t backends = 0;

@@ -18,11 +18,12 @@ std::vector<std::string_view> type_names() {
   return names;
 }
 
-std::optional<StatusRange> parse_status(std::string_view text) {
-  const auto number = [](std::string_view digits) -> std::optional<std::uint16_t> {
+std::optional<StatusRange> parse_range(std::string_view text, const StatusRange& allowed) {
+  const auto number = [&](std::string_view digits) -> std::optional<std::uint16_t> {
     std::uint16_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size() || value < 100 || value > 599) return std::nullopt;
+    if (error != std::errc{} || end != digits.data() + digits.size() || value < allowed.first || value > allowed.last)
+      return std::nullopt;
     return value;
   };
   const std::size_t dash = text.find('-');
@@ -32,22 +33,33 @@ std::optional<StatusRange> parse_status(std::string_view text) {
   return StatusRange{*first, *last};
 }
 
-// 200, "200-399", or a list of these.
-std::optional<CheckValue> read_status(Context& context, const Node& node, std::string_view what) {
+// 200, "200-399", or a list of these; `wanted` says what, for the message.
+std::optional<CheckValue> read_ranges(Context& context, const Node& node, std::string_view what,
+                                      const StatusRange& allowed, std::string_view wanted) {
   std::vector<StatusRange> ranges;
   const std::vector<Node> single{node};
   const std::vector<Node>& items = node.kind == Node::Kind::sequence ? node.items : single;
   for (const Node& item : items) {
-    const auto range = item.kind == Node::Kind::scalar ? parse_status(item.text) : std::nullopt;
+    const auto range = item.kind == Node::Kind::scalar ? parse_range(item.text, allowed) : std::nullopt;
     if (range)
       ranges.push_back(*range);
     else if (item.kind != Node::Kind::broken)
-      context.diagnostics.error(item.where, "{}: expected HTTP status codes such as 200 or 200-399 (100..599)", what);
+      context.diagnostics.error(item.where, "{}: expected {}", what, wanted);
   }
   if (items.empty()) context.diagnostics.error(node.where, "{}: the list is empty", what);
   if (ranges.size() != items.size() || ranges.empty()) return std::nullopt;
   std::sort(ranges.begin(), ranges.end());
   return ranges;
+}
+
+std::optional<CheckValue> read_text_list(Context& context, const Node& node, std::string_view what) {
+  if (!is_sequence(context, node, what, "texts")) return std::nullopt;
+  std::vector<std::string> list;
+  for (const Node& item : node.items)
+    if (auto value = read_text(context, item, what)) list.push_back(std::move(*value));
+  if (node.items.empty()) context.diagnostics.error(node.where, "{}: the list is empty", what);
+  if (list.size() != node.items.size() || list.empty()) return std::nullopt;
+  return list;
 }
 
 std::optional<CheckValue> read_text_map(Context& context, const Node& node, std::string_view what) {
@@ -89,7 +101,11 @@ std::optional<CheckValue> read_param(Context& context, const Node& node, const C
     case CheckParamKind::duration:
       return widen(read_duration(context, node, param.name, Milliseconds{0}, kGreatestInterval));
     case CheckParamKind::status_ranges:
-      return read_status(context, node, param.name);
+      return read_ranges(context, node, param.name, {100, 599}, "HTTP status codes such as 200 or 200-399 (100..599)");
+    case CheckParamKind::exit_statuses:
+      return read_ranges(context, node, param.name, {0, 255}, "exit statuses such as 0 or 0-1 (0..255)");
+    case CheckParamKind::text_list:
+      return read_text_list(context, node, param.name);
     case CheckParamKind::text_map:
       return read_text_map(context, node, param.name);
     case CheckParamKind::text:

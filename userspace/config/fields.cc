@@ -28,6 +28,11 @@ struct CheckValueText {
     }
     return text;
   }
+  std::string operator()(const std::vector<std::string>& list) const {
+    std::string text;
+    for (const std::string& item : list) text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", item);
+    return text;
+  }
   std::string operator()(const std::map<std::string, std::string>& map) const {
     std::string text;
     for (const auto& [name, value] : map)
@@ -121,6 +126,7 @@ Fields global_fields(const Config& config) {
       {"manage_vips", yes_no(config.manage_vips)},
       {"vip_interface", config.vip_interface},
       {"hash_seed", std::to_string(config.hash_seed)},
+      {"max_programs", std::to_string(config.max_programs)},
       {"log_level", config.log_level},
   };
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.

@@ -55,6 +55,7 @@ void Root::parse(const Node& node) {
     }
   }
   section.integer("hash_seed", config.hash_seed, 0, std::numeric_limits<std::uint32_t>::max());
+  section.integer("max_programs", config.max_programs, 1, 4096);
   if (const Node* level = section.take("log_level")) {
     const std::vector<std::string_view> levels{"debug", "info", "warning", "error"};
     if (const auto index = read_choice(context_, *level, "log_level", levels)) config.log_level = levels[*index];

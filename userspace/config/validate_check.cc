@@ -54,6 +54,27 @@ void validate_dns(Diagnostics& diagnostics, const Position& where, const std::st
                       *rcode, *answer);
 }
 
+// What can be said without looking at this host; agent/ asks it whether program and user exist.
+void validate_exec(Diagnostics& diagnostics, const Position& where, const std::string& service,
+                   const CheckSpec& check) {
+  const auto* command = param<std::vector<std::string>>(check, "command");
+  if (command == nullptr) return;
+  if (!command->front().starts_with('/'))
+    diagnostics.error(where, "service {}: the check's command {} must begin with an absolute path", service,
+                      quote(command->front()));
+  for (std::size_t i = 1; i < command->size(); ++i) {
+    const std::string& text = (*command)[i];
+    for (std::size_t at = text.find('%'); at != std::string::npos; at = text.find('%', at + 2))
+      if (at + 1 == text.size() || std::string_view("hp%").find(text[at + 1]) == std::string_view::npos)
+        diagnostics.error(where, "service {}: the check's command: {} may have %h, %p and %% only", service,
+                          quote(text));
+  }
+  const auto* dynamic = param<bool>(check, "dynamic");
+  const auto* exit = param<std::vector<StatusRange>>(check, "expect_exit");
+  if (dynamic != nullptr && *dynamic && exit != nullptr && *exit != std::vector<StatusRange>{{0, 0}})
+    diagnostics.error(where, "service {}: the check's expect_exit has no effect with dynamic: true", service);
+}
+
 }  // namespace
 
 void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
@@ -90,6 +111,7 @@ void validate_check(Diagnostics& diagnostics, const Position& where, const std::
   if (check.type == "icmp" && check.port) diagnostics.error(where, "service {}: the check icmp has no port", service);
   validate_headers(diagnostics, where, service, check);
   validate_dns(diagnostics, where, service, check);
+  validate_exec(diagnostics, where, service, check);
 }
 
 void validate_checks(Diagnostics& diagnostics, const std::vector<Position>& where, const std::string& service,

@@ -218,6 +218,32 @@ std::vector<CheckParam> agent_params() {
   };
 }
 
+std::vector<CheckParam> exec_params() {
+  return {
+      {.name = "command",
+       .kind = CheckParamKind::text_list,
+       .default_value = std::nullopt,
+       .required = true,
+       .summary = "the program's absolute path, and its arguments; %h and %p: address and port"},
+      {.name = "user",
+       .kind = CheckParamKind::text,
+       .default_value = "nobody",
+       .summary = "whom the program runs as; not root"},
+      {.name = "expect_exit",
+       .kind = CheckParamKind::exit_statuses,
+       .default_value = std::vector<StatusRange>{{0, 0}},
+       .summary = "exit statuses that pass: 0, \"0-1\" or a list of these"},
+      {.name = "expect_output",
+       .kind = CheckParamKind::text,
+       .default_value = std::nullopt,
+       .summary = "text that the program's standard output must contain"},
+      {.name = "dynamic",
+       .kind = CheckParamKind::boolean,
+       .default_value = false,
+       .summary = "exit status 0 passes, 1 fails, 2-255 passes with a weight of 2 less"},
+  };
+}
+
 }  // namespace
 
 std::span<const CheckType> check_types() {
@@ -233,6 +259,7 @@ std::span<const CheckType> check_types() {
       {"icmp", "an ICMP echo request is answered", {}},
       {"grpc", "a gRPC server's health service says SERVING", grpc_params()},
       {"agent", "an agent on the server says in a line what it can bear", agent_params()},
+      {"exec", "a program says so by its exit status or output", exec_params()},
   };
   return types;
 }

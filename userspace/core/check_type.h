@@ -15,7 +15,8 @@
 
 namespace xlvs {
 
-enum class CheckParamKind { boolean, integer, text, duration, status_ranges, text_map };
+// In the order of CheckValue's alternatives. exit_statuses are kept as status_ranges are.
+enum class CheckParamKind { boolean, integer, text, duration, status_ranges, text_map, text_list, exit_statuses };
 
 struct CheckParam {
   std::string_view name;

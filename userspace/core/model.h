@@ -27,7 +27,7 @@ enum class Scheduler : std::uint8_t { rr, wrr, lc, wlc, sh, dh, mh };  // rows o
 [[nodiscard]] std::string_view to_string(Scheduler scheduler);
 [[nodiscard]] std::optional<Scheduler> parse_scheduler(std::string_view name);
 
-// An inclusive range of HTTP status codes.
+// An inclusive range of HTTP status codes, or of exit statuses.
 struct StatusRange {
   std::uint16_t first = 200;
   std::uint16_t last = 200;
@@ -36,7 +36,7 @@ struct StatusRange {
 
 // A check's parameter as the operator wrote it; which names and kinds a type takes stands in core/check_type.h.
 using CheckValue = std::variant<bool, std::int64_t, std::string, Milliseconds, std::vector<StatusRange>,
-                                std::map<std::string, std::string>>;
+                                std::map<std::string, std::string>, std::vector<std::string>>;
 
 struct CheckSpec {
   std::string type = "tcp";                   // a row of check_types(); "none": always up
@@ -232,6 +232,7 @@ struct Config {
   std::string maintenance_dir;  // files in it take backends out of service; empty: none
   std::uint32_t hash_seed = 0;  // of sh, dh, mh: give all routers of a site the same
   std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
+  unsigned max_programs = 128;                                                      // at once, of exec checks
   std::string log_level = "info";                                                   // debug, info, warning, error
 
   friend bool operator==(const Config&, const Config&) = default;

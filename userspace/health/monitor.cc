@@ -9,6 +9,7 @@
 
 #include "health/check.h"
 #include "health/health.h"
+#include "health/process.h"
 
 namespace xlvs::health {
 
@@ -258,6 +259,7 @@ Monitor::~Monitor() = default;
 
 void Monitor::set(const Config& config, const std::map<BackendRef, AdoptedHealth>& adopted) {
   const Now now;
+  Programs::of(impl_->loop).set_limit(config.max_programs);
   Impl::Checks next;
   Impl::Backends before = std::exchange(impl_->backends, {});
   impl_->pending.clear();

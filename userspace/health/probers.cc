@@ -14,7 +14,7 @@ std::span<const ProberType> prober_types() {
       {"none", nullptr},     {"tcp", make_tcp},     {"http", make_http},
       {"https", make_https}, {"tls", make_tls},     {"send_expect", make_send_expect},
       {"udp", make_udp},     {"dns", make_dns},     {"icmp", make_icmp},
-      {"grpc", make_grpc},   {"agent", make_agent},
+      {"grpc", make_grpc},   {"agent", make_agent}, {"exec", make_exec},
   };
   return kTypes;
 }

@@ -19,6 +19,7 @@ std::unique_ptr<Prober> make_tls(boost::asio::io_context& loop, const ProbeTarge
 std::unique_ptr<Prober> make_icmp(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_grpc(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_agent(boost::asio::io_context& loop, const ProbeTarget& target);
+std::unique_ptr<Prober> make_exec(boost::asio::io_context& loop, const ProbeTarget& target);
 
 // Why a connection could not be made, from the errno value that connect() gave.
 [[nodiscard]] ProbeResult connect_failure(int error_number);

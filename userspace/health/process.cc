@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "health/process.h"
 
-#include <pwd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,9 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
-#include <cstring>
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -24,21 +21,6 @@ namespace xlvs::health {
 
 using Descriptor = boost::asio::posix::stream_descriptor;
 using End = ProgramResult::End;
-
-Result<ProgramUser> find_program_user(const std::string& name) {
-  std::array<char, 16384> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  uid_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc{} && end == name.data() + name.size()) {
-    getpwuid_r(number, &entry, buffer.data(), buffer.size(), &found);
-  } else {
-    getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  }
-  if (found == nullptr) return fail(ErrorKind::not_found, "there is no user '{}'", name);
-  return ProgramUser{entry.pw_uid, entry.pw_gid};
-}
 
 // A run lives until its program has been reaped, which may be after its result was reported; then `done` is empty.
 struct Programs::Run : std::enable_shared_from_this<Run> {

@@ -17,11 +17,15 @@
 namespace xlvs::health {
 
 struct ProgramUser {
-  uid_t uid = 0;
-  gid_t gid = 0;
+  uid_t uid = 65534;  // nobody
+  gid_t gid = 65534;
 };
 // By name or number, with its primary group.
 [[nodiscard]] Result<ProgramUser> find_program_user(const std::string& name);
+
+// Whether `user` (without supplementary groups) may execute the file at this absolute path, by its permission bits;
+// otherwise why not. Access control lists are not looked at.
+[[nodiscard]] Result<void> check_executable(const std::string& path, const ProgramUser& user);
 
 struct Program {
   std::vector<std::string> arguments;    // the first is the program's absolute path; no shell looks at them

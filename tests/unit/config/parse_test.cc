@@ -135,16 +135,18 @@ TEST(Parse, CheckDefaultsFollowTheListeners) {
 }
 
 TEST(Parse, EveryParameterWithADefaultIsFilledIn) {
-  const std::map<std::string_view, std::string> needed{{"send_expect", "expect"}, {"dns", "query"}};
+  const std::map<std::string_view, std::string> needed{
+      {"send_expect", "expect: x"}, {"dns", "query: x"}, {"exec", "command: [/x]"}};
   for (const CheckType& type : check_types()) {
     const auto key = needed.find(type.name);
+    const std::string more = key == needed.end() ? "" : ", " + key->second;
     const CheckSpec check =
-        service_with("    listen: [\"198.51.100.10:80/tcp\"]\n    check: {type: " + std::string(type.name) +
-                     (key == needed.end() ? "" : ", " + key->second + ": x") + "}\n")
+        service_with("    listen: [\"198.51.100.10:80/tcp\"]\n    check: {type: " + std::string(type.name) + more +
+                     "}\n")
             .services[0]
             .checks.at(0);
     for (const CheckParam& param : type.params) {
-      if (key != needed.end() && param.name == key->second) continue;
+      if (more.starts_with(", " + std::string(param.name) + ":")) continue;
       const auto found = check.params.find(std::string(param.name));
       ASSERT_EQ(found != check.params.end(), param.default_value.has_value()) << param.name;
       if (param.default_value) {
@@ -152,6 +154,17 @@ TEST(Parse, EveryParameterWithADefaultIsFilledIn) {
       }
     }
   }
+}
+
+TEST(Parse, AProgramAndItsExitStatuses) {
+  const CheckSpec check = service_with(
+                              "    listen: [\"198.51.100.10:80/tcp\"]\n    check: {type: exec, command: [/bin/a, "
+                              "\"80\"], expect_exit: [3-4, 0]}\n")
+                              .services[0]
+                              .checks.at(0);
+  EXPECT_EQ(std::get<std::vector<std::string>>(check.params.at("command")), (std::vector<std::string>{"/bin/a", "80"}));
+  EXPECT_EQ(std::get<std::vector<StatusRange>>(check.params.at("expect_exit")),
+            (std::vector<StatusRange>{{0, 0}, {3, 4}}));
 }
 
 TEST(Parse, TimeoutIsNeverLongerThanAShortInterval) {

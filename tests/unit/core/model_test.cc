@@ -40,13 +40,14 @@ TEST(CheckTypes, TableIsConsistent) {
       EXPECT_TRUE(params.insert(param.name).second);
       EXPECT_FALSE(param.summary.empty());
       if (!param.default_value) continue;
-      // CheckValue's alternatives: bool, integer, text, duration, status ranges, text map: the order of CheckParamKind
-      EXPECT_EQ(param.default_value->index(), static_cast<std::size_t>(param.kind));
+      const bool ranges = param.kind == CheckParamKind::exit_statuses;
+      EXPECT_EQ(param.default_value->index(),
+                static_cast<std::size_t>(ranges ? CheckParamKind::status_ranges : param.kind));
       EXPECT_FALSE(param.required);
     }
   }
   EXPECT_EQ(types, (std::set<std::string_view>{"none", "tcp", "http", "https", "tls", "send_expect", "udp", "dns",
-                                               "icmp", "grpc", "agent"}));
+                                               "icmp", "grpc", "agent", "exec"}));
   EXPECT_EQ(find_check_type("smtp"), nullptr);
 }
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/programs.h"
+
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "health/process.h"
+
+namespace xlvs::agent {
+namespace {
+
+Result<void> check_program(const CheckSpec& check) {
+  const auto& command = std::get<std::vector<std::string>>(check.params.at("command"));
+  const auto& name = std::get<std::string>(check.params.at("user"));
+  const auto user = health::find_program_user(name);
+  if (!user) return tl::make_unexpected(user.error());
+  if (user->uid == 0) return fail(ErrorKind::invalid, "user '{}' is root: name one without privileges", name);
+  return health::check_executable(command.front(), *user);
+}
+
+}  // namespace
+
+Result<void> check_programs(const Config& config) {
+  std::vector<std::string> lines;
+  for (const ServiceConfig& service : config.services) {
+    std::set<std::string> told;  // once, though many backends have it
+    const auto look = [&](const CheckList& checks) {
+      for (const CheckSpec& check : checks) {
+        if (check.type != "exec") continue;
+        const auto result = check_program(check);
+        if (result || !told.insert(result.error().message).second) continue;
+        lines.push_back(fmt::format("service {}: check: {}", service.name, result.error().message));
+      }
+    };
+    look(service.checks);
+    for (const BackendConfig& backend : service.backends)
+      if (backend.checks) look(*backend.checks);
+  }
+  if (lines.empty()) return {};
+  return fail(ErrorKind::invalid, "{}", fmt::join(lines, "\n"));
+}
+
+}  // namespace xlvs::agent
