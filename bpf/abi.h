@@ -118,6 +118,9 @@ enum lvs_method {
 };
 
 #define LVS_BACKEND_VALID 1 /* cleared first when a backend is removed: its flows end there and then */
+#define LVS_BACKEND_DOWN 2  /* failed its check, and its service has one of the two policies below */
+#define LVS_BACKEND_RESET 4 /* once DOWN or not VALID, TCP flows end with a reset to the client; UDP is rescheduled */
+#define LVS_BACKEND_DROP 8  /* while DOWN, segments of its TCP flows are dropped; UDP is rescheduled */
 
 /*
  * A next hop is one 64-bit word, so that it changes in one store: the destination MAC in the low 48 bits as it lies in
@@ -270,7 +273,9 @@ struct lvs_control {
 	X(flow_table_full, DROP, "no slot for a new flow: all candidates hold established flows")                      \
 	X(flow_evicted, COUNT, "a half-open, closed or closing flow made room for a new one")                          \
 	X(flow_overflow, COUNT, "a new flow went to the overflow table")                                               \
-	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")
+	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")                    \
+	X(flow_reset, RESET, "a segment of a flow whose backend failed or was removed, answered with a TCP reset")     \
+	X(flow_muted, DROP, "a segment of a flow whose backend failed, dropped by the service's policy")
 
 enum lvs_reason {
 #define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,

@@ -13,6 +13,7 @@
 #include "flow.h"
 #include "schedule.h"
 #include "forward.h"
+#include "reset.h"
 #include "count.h"
 
 /* Fragments, options and damaged headers concern us only on their way to a virtual service address. */
@@ -35,12 +36,30 @@ static __always_inline int is_new_syn(const struct packet *p)
 	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
+/* What is known of a request's flow before anything is decided. */
+enum known {
+	FLOW_NONE,
+	FLOW_GONE,  /* its backend was removed */
+	FLOW_RESET, /* its backend failed or was removed, and the client is to be told */
+	FLOW_MUTED, /* its backend failed, and the client is to hear nothing; the flow stays */
+	FLOW_ALIVE,
+};
+
+/* Instead of a segment whose flow lost its backend; a reset is never answered with one. */
+static __always_inline int reset_client(struct xdp_md *ctx, const struct packet *p, const int v6)
+{
+	count_reason(LVS_REASON_flow_reset);
+	if (p->tcp_flags & TCP_RST)
+		return XDP_DROP;
+	return make_reset(ctx, (__u32)((long)p->l3 - (long)p->eth), v6) ? XDP_TX : XDP_DROP;
+}
+
 /* A TCP segment (never a SYN) that belongs to no flow and may not create one. */
-static __always_inline int no_flow(const struct lvs_service *s, __u32 backend_gone)
+static __always_inline int no_flow(const struct lvs_service *s, enum known known)
 {
 	if (s->flags & LVS_SERVICE_DROP_NOFLOW)
 		return drop(LVS_REASON_no_flow_dropped);
-	return pass(backend_gone ? LVS_REASON_backend_gone : LVS_REASON_no_flow_passed);
+	return pass(known == FLOW_GONE ? LVS_REASON_backend_gone : LVS_REASON_no_flow_passed);
 }
 
 /* A request's backend, and whether this packet created its flow. */
@@ -56,7 +75,7 @@ struct target {
  * 0: forward to `t`; otherwise *verdict says what becomes of the packet.
  */
 static __always_inline int new_request(struct xdp_md *ctx, struct packet *p, const struct lvs_listener *l,
-				       const struct flow_id *id, struct target *t, __u32 now, __u32 backend_gone,
+				       const struct flow_id *id, struct target *t, __u32 now, enum known known,
 				       int *verdict, const int v6)
 {
 	__u32 service = l->service, state = LVS_STATE_UDP_NEW, gateway = 0;
@@ -68,9 +87,13 @@ static __always_inline int new_request(struct xdp_md *ctx, struct packet *p, con
 	if (!s)
 		return drop(LVS_REASON_no_backend);
 	if (p->protocol == IPPROTO_TCP) {
+		if (known == FLOW_RESET && !is_new_syn(p)) {
+			*verdict = reset_client(ctx, p, v6);
+			return 1;
+		}
 		if (!is_new_syn(p) &&
 		    ((p->tcp_flags & TCP_RST) || !((s->flags & LVS_SERVICE_SLOPPY_TCP) || schedules_by_hash(s)))) {
-			*verdict = no_flow(s, backend_gone);
+			*verdict = no_flow(s, known);
 			return 1;
 		}
 		state = tcp_first_state(p->tcp_flags);
@@ -98,12 +121,19 @@ static __always_inline int new_request(struct xdp_md *ctx, struct packet *p, con
 	return 0;
 }
 
-/* What is known of a request's flow before anything is decided. */
-enum known {
-	FLOW_NONE,
-	FLOW_GONE, /* its backend was removed */
-	FLOW_ALIVE,
-};
+/* A flow that does not go on: because of its backend, or because it has expired or its port is used anew. */
+static __always_inline enum known flow_lost(const struct packet *p, const struct flow *flow, __u32 flags, const int v6)
+{
+	const __u32 lost = (flags & (LVS_BACKEND_VALID | LVS_BACKEND_DOWN)) != LVS_BACKEND_VALID;
+
+	if ((flags & (LVS_BACKEND_VALID | LVS_BACKEND_DROP)) == (LVS_BACKEND_VALID | LVS_BACKEND_DROP) && lost &&
+	    p->protocol == IPPROTO_TCP && !is_new_syn(p))
+		return FLOW_MUTED;
+	flow_end(flow, v6);
+	if (!lost)
+		return FLOW_NONE;
+	return flags & LVS_BACKEND_RESET ? FLOW_RESET : FLOW_GONE;
+}
 
 /* Finds the flow, and ends it if this packet can not belong to it any more. */
 static __always_inline enum known find_request(const struct packet *p, const struct lvs_listener *l,
@@ -111,7 +141,7 @@ static __always_inline enum known find_request(const struct packet *p, const str
 					       __u32 now, const int v6)
 {
 	const struct flow_match match = flow_match_request(l->id);
-	__u32 backend, gone;
+	__u32 backend, flags;
 
 	if (!flow_find(id, &match, flow, v6))
 		return FLOW_NONE;
@@ -119,12 +149,12 @@ static __always_inline enum known find_request(const struct packet *p, const str
 	*b = bpf_map_lookup_elem(&backends, &backend);
 	if (!*b)
 		return FLOW_NONE;
-	gone = !((*b)->flags & LVS_BACKEND_VALID);
-	if (!gone && (LVS_WORD_TIME(flow->word) == now || !flow_expired(flow->word, now)) &&
+	flags = (*b)->flags;
+	if ((flags & (LVS_BACKEND_VALID | LVS_BACKEND_DOWN)) == LVS_BACKEND_VALID &&
+	    (LVS_WORD_TIME(flow->word) == now || !flow_expired(flow->word, now)) &&
 	    !(is_new_syn(p) && tcp_reusable(LVS_WORD_STATE(flow->word), direction_of(*b))))
 		return FLOW_ALIVE;
-	flow_end(flow, v6);
-	return gone ? FLOW_GONE : FLOW_NONE;
+	return flow_lost(p, flow, flags, v6);
 }
 
 /* From a client to a virtual service. */
@@ -145,7 +175,9 @@ static __always_inline int request(struct xdp_md *ctx, struct packet *p, const s
 		if (t.b->method == LVS_METHOD_NAT)
 			gateway = gateway_of(ctx, p, LVS_WORD_GATEWAY(flow.word));
 		flow_touch(&flow, p, direction_of(t.b), gateway, now);
-	} else if (new_request(ctx, p, l, &id, &t, now, known == FLOW_GONE, &verdict, v6)) {
+	} else if (known == FLOW_MUTED) {
+		return drop(LVS_REASON_flow_muted);
+	} else if (new_request(ctx, p, l, &id, &t, now, known, &verdict, v6)) {
 		return verdict;
 	}
 

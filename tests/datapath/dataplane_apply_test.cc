@@ -156,6 +156,36 @@ TEST_F(Apply, AFailedOrDrainedBackendKeepsItsRecordAndLeavesTheTable) {
   EXPECT_EQ(maps().backends[other].flags, LVS_BACKEND_VALID);
 }
 
+TEST_F(Apply, TheRecordOfAFailedBackendSaysWhatBecomesOfItsFlows) {
+  struct Row {
+    FlowsOnFailure policy;
+    int up, down, removed;
+  };
+  for (const Row& row : {Row{FlowsOnFailure::keep, LVS_BACKEND_VALID, LVS_BACKEND_VALID, 0},
+                         Row{FlowsOnFailure::reset, LVS_BACKEND_VALID | LVS_BACKEND_RESET,
+                             LVS_BACKEND_VALID | LVS_BACKEND_RESET | LVS_BACKEND_DOWN, LVS_BACKEND_RESET},
+                         Row{FlowsOnFailure::drop, LVS_BACKEND_VALID | LVS_BACKEND_DROP,
+                             LVS_BACKEND_VALID | LVS_BACKEND_DROP | LVS_BACKEND_DOWN, LVS_BACKEND_DROP}}) {
+    SCOPED_TRACE(to_string(row.policy));
+    DesiredService service = web();
+    service.flows_on_failure = row.policy;
+    apply(desired({service}));
+    const std::uint32_t id = backend_id("web", "10.0.0.11:8080");
+    EXPECT_EQ(maps().backends[id].flags, row.up);
+    service.backends[0].up = false;
+    service.backends[0].failed = true;
+    apply(desired({service}));
+    EXPECT_EQ(maps().backends[id].flags, row.down);
+    service.backends[0].up = true;
+    service.backends[0].failed = false;
+    apply(desired({service}));
+    EXPECT_EQ(maps().backends[id].flags, row.up);
+    service.backends.erase(service.backends.begin());
+    apply(desired({service}));
+    EXPECT_EQ(maps().backends[id].flags, row.removed);
+  }
+}
+
 TEST_F(Apply, NobodyUpIsAnEmptyTable) {
   DesiredService down = web();
   for (auto& member : down.backends) member.up = false;

@@ -79,6 +79,18 @@ class Reason : public PerFamily {
            w.x.backend(w.web.backends[0]).flags = 0;
            return send(w, base(Tcp{.flags = kAck}).build());
          }},
+        {"flow_reset",
+         [this](World& w) {
+           w.x.run(frame(request));
+           w.x.backend(w.web.backends[0]).flags = LVS_BACKEND_VALID | LVS_BACKEND_DOWN | LVS_BACKEND_RESET;
+           return send(w, base(Tcp{.flags = kAck}).build());
+         }},
+        {"flow_muted",
+         [this](World& w) {
+           w.x.run(frame(request));
+           w.x.backend(w.web.backends[0]).flags = LVS_BACKEND_VALID | LVS_BACKEND_DOWN | LVS_BACKEND_DROP;
+           return send(w, base(Tcp{.flags = kAck}).build());
+         }},
         {"no_next_hop",
          [this](World& w) {
            w.x.backend(w.web.backends[0]).hop = 0;
@@ -140,6 +152,11 @@ TEST_P(Reason, EachIsCountedOnceAndDoesWhatItsRowSays) {
     const std::string verdict = row.verdict;
     if (verdict == "COUNT") {
       EXPECT_VERDICT(outcome, XDP_REDIRECT);
+      continue;
+    }
+    if (verdict == "RESET") {  // its bytes: reset_test.cc
+      EXPECT_VERDICT(outcome, XDP_TX);
+      EXPECT_EQ(world.x.drift(), "");
       continue;
     }
     EXPECT_EQ(verdict_name(outcome.verdict), "XDP_" + verdict);

@@ -154,6 +154,7 @@ Fields service_fields(const ServiceConfig& service) {
       {"hash_fallback", yes_no(service.hash_fallback)},
       {"sloppy_tcp", yes_no(service.sloppy_tcp)},
       {"no_flow", std::string(to_string(service.no_flow))},
+      {"flows_on_failure", std::string(to_string(service.flows_on_failure))},
   };
   add_checks(fields, service.checks);
   add_life(fields, service.life);

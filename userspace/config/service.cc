@@ -80,6 +80,8 @@ void parse_service(Context& context, const Node& node, Parsed& parsed) {
   section.boolean("sloppy_tcp", config.sloppy_tcp);
   section.choice("no_flow", config.no_flow, parse_no_flow_policy,
                  {to_string(NoFlowPolicy::pass), to_string(NoFlowPolicy::drop)});
+  section.choice("flows_on_failure", config.flows_on_failure, parse_flows_on_failure,
+                 {to_string(FlowsOnFailure::keep), to_string(FlowsOnFailure::reset), to_string(FlowsOnFailure::drop)});
   service.hash_port_where = position(section.take("hash_port"));
   service.hash_fallback_where = position(section.take("hash_fallback"));
   const CheckSpec standard = default_check(service);

@@ -139,6 +139,7 @@ Plan compute_plan(const Config& config, const Overrides& overrides,
     service.hash_fallback = from.hash_fallback;
     service.sloppy_tcp = from.sloppy_tcp;
     service.no_flow = from.no_flow;
+    service.flows_on_failure = from.flows_on_failure;
     std::vector<Candidate> candidates = candidates_of(from, overrides, fitness);
     std::vector<PoolMember> members;
     members.reserve(candidates.size());

@@ -23,9 +23,9 @@ struct DesiredBackend {
   // In force, relative to those of the service's other backends: weights are scaled up while one of them has a fraction
   // of its own (slow start, or what it asked for). 0: drained, keeps its flows.
   std::uint32_t weight = 1;
-  bool up = true;  // false: not in the scheduler's table (failed, or not needed); keeps its flows
+  bool up = true;                         // false: not in the scheduler's table (failed, or not needed)
   std::uint32_t weight_before_drain = 0;  // what Member::weight_before_drain is made of; 0 when not drained
-  bool failed = false;                    // its health, or the operator, took it out
+  bool failed = false;                    // its health, or the operator, took it out: the service's flows_on_failure
 
   friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
 };
@@ -38,6 +38,7 @@ struct DesiredService {
   bool hash_fallback = false;
   bool sloppy_tcp = false;
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
+  FlowsOnFailure flows_on_failure = FlowsOnFailure::keep;
   std::vector<DesiredBackend> backends;
 
   friend bool operator==(const DesiredService&, const DesiredService&) = default;

@@ -18,6 +18,8 @@ using Names = std::array<std::pair<Enum, std::string_view>, N>;
 
 constexpr Names<ForwardMethod, 2> kForwardMethods{{{ForwardMethod::nat, "nat"}, {ForwardMethod::dr, "dr"}}};
 constexpr Names<NoFlowPolicy, 2> kNoFlowPolicies{{{NoFlowPolicy::pass, "pass"}, {NoFlowPolicy::drop, "drop"}}};
+constexpr Names<FlowsOnFailure, 3> kFlowsOnFailure{
+    {{FlowsOnFailure::keep, "keep"}, {FlowsOnFailure::reset, "reset"}, {FlowsOnFailure::drop, "drop"}}};
 constexpr Names<XdpMode, 3> kXdpModes{
     {{XdpMode::automatic, "auto"}, {XdpMode::native, "native"}, {XdpMode::generic, "generic"}}};
 
@@ -80,6 +82,13 @@ std::string to_string(const CheckSpec& check) {
 
 bool is_checked(const CheckList& checks) {
   return std::any_of(checks.begin(), checks.end(), [](const CheckSpec& check) { return check.type != "none"; });
+}
+
+std::string_view to_string(FlowsOnFailure policy) {
+  return name_of(kFlowsOnFailure, policy);
+}
+std::optional<FlowsOnFailure> parse_flows_on_failure(std::string_view name) {
+  return value_of(kFlowsOnFailure, name);
 }
 
 std::string_view to_string(XdpMode mode) {

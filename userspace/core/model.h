@@ -89,7 +89,7 @@ enum class StartState : std::uint8_t { down, up };
 [[nodiscard]] std::optional<StartState> parse_start_state(std::string_view name);
 
 // What becomes of a backend that fails. remove: as if it were not there; drain: weight 0, so that hash schedulers keep
-// its place (LVS' quiesce). Established flows go on in both cases.
+// its place (LVS' quiesce). FlowsOnFailure says what becomes of established flows in both cases.
 enum class OnFailure : std::uint8_t { remove, drain };
 [[nodiscard]] std::string_view to_string(OnFailure action);
 [[nodiscard]] std::optional<OnFailure> parse_on_failure(std::string_view name);
@@ -127,6 +127,13 @@ struct PoolRules {
   friend bool operator==(const PoolRules&, const PoolRules&) = default;
 };
 
+// What becomes of the established flows of a backend that fails its check. keep: they go on to it, as in IPVS. reset: a
+// TCP client's next segment is answered with a reset. drop: its segments are dropped until the backend is back. Flows
+// of a removed backend end in any case, with a reset if that is the policy.
+enum class FlowsOnFailure : std::uint8_t { keep, reset, drop };
+[[nodiscard]] std::string_view to_string(FlowsOnFailure policy);
+[[nodiscard]] std::optional<FlowsOnFailure> parse_flows_on_failure(std::string_view name);
+
 struct ServiceConfig {
   std::string name;                 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, unique
   std::vector<Listener> listeners;  // at least one; one family; unique in the whole configuration
@@ -137,6 +144,7 @@ struct ServiceConfig {
       false;                // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
   bool sloppy_tcp = false;  // any TCP segment but RST may create a flow
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
+  FlowsOnFailure flows_on_failure = FlowsOnFailure::keep;
   CheckList checks;
   LifeRules life;
   PoolRules pool;

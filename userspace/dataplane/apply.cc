@@ -86,7 +86,8 @@ class XdpDataplane::Applier {
         maps_.store_word(record.hop, dp_.hop_word(desired.endpoint.address));
       }
       changed |= maps_.store_word(maps_.loads[planned.id].weight, desired.up ? desired.weight : 0);
-      changed |= maps_.store_backend_word(planned.id, backend_word(desired.endpoint.port, method, LVS_BACKEND_VALID));
+      const std::uint8_t flags = encode_flags(desired.failed, service.desired->flows_on_failure);
+      changed |= maps_.store_backend_word(planned.id, backend_word(desired.endpoint.port, method, flags));
       summary_.backends_added += planned.added;
       summary_.backends_changed += changed && !planned.added;
       if (changed || planned.added) backends_differ_.insert(service.id);

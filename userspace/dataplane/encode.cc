@@ -112,6 +112,19 @@ lvs_method encode_method(ForwardMethod method) {
   std::abort();
 }
 
+std::uint8_t encode_flags(bool failed, FlowsOnFailure policy) {
+  const int down = failed ? LVS_BACKEND_DOWN : 0;
+  switch (policy) {
+    case FlowsOnFailure::keep:
+      return LVS_BACKEND_VALID;
+    case FlowsOnFailure::reset:
+      return static_cast<std::uint8_t>(LVS_BACKEND_VALID | LVS_BACKEND_RESET | down);
+    case FlowsOnFailure::drop:
+      return static_cast<std::uint8_t>(LVS_BACKEND_VALID | LVS_BACKEND_DROP | down);
+  }
+  std::abort();
+}
+
 std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port) {
   std::uint64_t hop = 0;
   std::memcpy(&hop, mac.bytes.data(), mac.bytes.size());

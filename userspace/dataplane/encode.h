@@ -35,6 +35,8 @@ void encode_address(const IpAddress& address, __be32 (&out)[4]);
 [[nodiscard]] std::uint32_t backend_word(std::uint16_t port, lvs_method method, std::uint8_t flags);
 [[nodiscard]] std::uint32_t backend_word(const lvs_backend& backend);
 [[nodiscard]] lvs_method encode_method(ForwardMethod method);
+// Of a backend that is not removed: what its flows are to do when it has failed.
+[[nodiscard]] std::uint8_t encode_flags(bool failed, FlowsOnFailure policy);
 
 [[nodiscard]] std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port);
 [[nodiscard]] MacAddress hop_mac(std::uint64_t hop);

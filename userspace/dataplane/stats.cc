@@ -28,6 +28,7 @@ struct ReasonText {
 #define LVS_REASON_DROP "drop"
 #define LVS_REASON_PASS "pass"
 #define LVS_REASON_COUNT "count"
+#define LVS_REASON_RESET "reset"
 #define LVS_REASON_TEXT(name, verdict, text) ReasonText{#name, LVS_REASON_##verdict, text},
 constexpr std::array kReasons{LVS_REASONS(LVS_REASON_TEXT)};
 #undef LVS_REASON_TEXT

@@ -65,6 +65,8 @@ const std::vector<Change>& changes() {
       {[](Config& c) { c.services[0].hash_fallback = true; }, "service web: hash_fallback false -> true"},
       {[](Config& c) { c.services[0].sloppy_tcp = true; }, "service web: sloppy_tcp false -> true"},
       {[](Config& c) { c.services[0].no_flow = NoFlowPolicy::drop; }, "service web: no_flow pass -> drop"},
+      {[](Config& c) { c.services[0].flows_on_failure = FlowsOnFailure::reset; },
+       "service web: flows_on_failure keep -> reset"},
       {[](Config& c) { c.services[0].checks[0].type = "https"; }, "service web: check.type http -> https"},
       {[](Config& c) { c.services[0].checks[0].interval = Milliseconds{1500}; },
        "service web: check.interval 2s -> 1500ms"},

@@ -60,6 +60,7 @@ services:
     hash_fallback: true
     sloppy_tcp: true
     no_flow: drop
+    flows_on_failure: reset
     check:
       type: https
       interval: 5s
@@ -94,6 +95,7 @@ TEST(Parse, EveryServiceKey) {
   web.scheduler = Scheduler::mh;
   web.hash_port = web.hash_fallback = web.sloppy_tcp = true;
   web.no_flow = NoFlowPolicy::drop;
+  web.flows_on_failure = FlowsOnFailure::reset;
   web.checks.resize(1);
   web.checks[0].type = "https";
   web.checks[0].interval = Milliseconds{5000};

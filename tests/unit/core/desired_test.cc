@@ -27,6 +27,7 @@ Config two_services() {
   web.scheduler = Scheduler::mh;
   web.hash_port = web.hash_fallback = web.sloppy_tcp = true;
   web.no_flow = NoFlowPolicy::drop;
+  web.flows_on_failure = FlowsOnFailure::drop;
   web.backends = {backend("10.0.0.11:8080", 3), backend("10.0.0.12:8080"), backend("10.0.0.13:8080", 0)};
   web.backends[1].forward = ForwardMethod::dr;
   ServiceConfig empty;
@@ -52,6 +53,7 @@ TEST(Desired, CarriesTheConfiguration) {
   EXPECT_EQ(web.scheduler, Scheduler::mh);
   EXPECT_TRUE(web.hash_port && web.hash_fallback && web.sloppy_tcp);
   EXPECT_EQ(web.no_flow, NoFlowPolicy::drop);
+  EXPECT_EQ(web.flows_on_failure, FlowsOnFailure::drop);
   ASSERT_EQ(web.backends.size(), 3U);
   EXPECT_EQ(web.backends[0], (DesiredBackend{endpoint("10.0.0.11:8080"), ForwardMethod::nat, 3, true, 0}));
   EXPECT_EQ(web.backends[1], (DesiredBackend{endpoint("10.0.0.12:8080"), ForwardMethod::dr, 1, true, 0}));
