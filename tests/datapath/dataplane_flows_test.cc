@@ -106,6 +106,39 @@ TEST_F(Flows, StepsAreSmallAndAddUpToOneSweep) {
   EXPECT_EQ(dp->stats().sweeps, 1U);
 }
 
+TEST_F(Flows, ASweepNamesTheFlowsWhoseClientsAreToBeReset) {
+  DesiredService resets = web();
+  resets.flows_on_failure = FlowsOnFailure::reset;
+  resets.backends[0].up = false;
+  resets.backends[0].failed = true;
+  apply(desired({resets, dns()}));
+  put_flow4(0, 0, "203.0.113.1:1000", kVip, one, LVS_STATE_ESTABLISHED);
+  put_flow4(0, 1, "203.0.113.1:1001", kVip, one, LVS_STATE_TIME_WAIT);  // over, for the client too
+  put_flow4(0, 2, "203.0.113.1:1002", kVip, two, LVS_STATE_ESTABLISHED);
+  sweep();
+  EXPECT_THAT(dp->lost_flows(),
+              ::testing::ElementsAre(LostFlow{endpoint("203.0.113.1:1000"), endpoint("198.51.100.10:80")}));
+  resets.backends[0].up = true;
+  resets.backends[0].failed = false;
+  apply(desired({resets, dns()}));
+  sweep();
+  EXPECT_THAT(dp->lost_flows(), IsEmpty());
+  EXPECT_NE(word(0, 0), 0U) << "nothing is ended by that";
+}
+
+TEST_F(Flows, LostFlowsAreThoseOfTheLastStep) {
+  DesiredService resets = web();
+  resets.flows_on_failure = FlowsOnFailure::reset;
+  apply(desired({resets, dns()}));
+  for (unsigned i = 0; i < 1024; ++i)
+    put_flow4(i / 4, i % 4, "203.0.113.1:" + std::to_string(1000 + i), kVip, one, LVS_STATE_ESTABLISHED);
+  resets.backends[0].up = false;
+  resets.backends[0].failed = true;
+  apply(desired({resets, dns()}));
+  dp->sweep_step(64);
+  EXPECT_THAT(dp->lost_flows(), SizeIs(256)) << "of this step only";
+}
+
 TEST_F(Flows, ARemovedBackendsFlowsEndAndItsIdIsFreeOnlyThen) {
   put_flow4(1, 0, "203.0.113.1:1000", kVip, one, LVS_STATE_ESTABLISHED);
   ASSERT_FALSE(dp->sweep_step(dp->bucket_count() - 1)) << "a sweep is under way when the backend goes";

@@ -58,12 +58,12 @@ class Asking(threading.Thread):
 def test_clients_of_a_dead_server_reconnect_within_a_second_of_its_detection(two_nic, start, forward, vip):
     lab = two_nic
     port = NAT_PORT if forward == "nat" else 80
-    family = "ipv6" if ":" in vip else "ipv4"
+    family = 6 if ":" in vip else 4
     dead = lab.servers[0]
-    name = endpoint(getattr(dead.address, family), port)
+    name = endpoint(dead.address.ipv6 if family == 6 else dead.address.ipv4, port)
     check = dict(FAST_TCP, port=NAT_PORT)
-    lvsd = start(lab, configuration(lab, service("web", listen(vip), lab.servers, forward=forward, check=check,
-                                                 scheduler="rr", flows_on_failure="reset"))).ready()
+    lvsd = start(lab, configuration(lab, service("web", listen(vip), lab.servers, forward=forward, port=port,
+                                                 family=family, check=check, flows_on_failure="reset"))).ready()
     held = connections(lab, vip)
     with Dead(dead):
         asking = [Asking(sock) for sock in held["s1"]]
@@ -115,3 +115,23 @@ def test_load_goes_on_when_a_server_dies_under_it(two_nic, start):
         result = load.wait()
     assert result["connect"] == 0 and result["status"] == 0, result
     assert 0 < lvsd.reasons()["flow_reset"] <= 32, "each connection of the dead server, once"
+
+
+def test_a_client_that_waits_in_silence_is_reset_too(two_nic, start):
+    """It has an answer already and nothing to say; only a read would tell it that the server is gone."""
+    lab = two_nic
+    dead = lab.servers[0]
+    name = endpoint(dead.address.ipv4, NAT_PORT)
+    lvsd = start(lab, configuration(lab, service("web", listen(VIP4[0]), lab.servers, check=FAST_TCP, scheduler="rr",
+                                                 flows_on_failure="reset"))).ready()
+    held = connections(lab, VIP4[0])
+    with Dead(dead):
+        lvsd.wait_state("web", "down", [name])
+        detected = lvsd.backends("web")[name]["health"]["since"]
+        for sock in held["s1"]:
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+        print(f"the last one {time.time() - detected:.2f} s after the detection")
+        assert time.time() - detected < 2
+        for other in ("s2", "s3"):
+            assert {fetch(sock).split()[0] for sock in held[other]} == {other}, "others are not even asked"

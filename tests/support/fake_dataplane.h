@@ -26,6 +26,7 @@ class FakeDataplane : public Dataplane {
   std::map<BackendRef, std::pair<std::uint32_t, std::uint32_t>> connections;  // active, inactive
   std::vector<ReasonStats> reasons;
   std::vector<Flow> flow_table;
+  std::vector<LostFlow> lost;  // what every step of a sweep meets
   std::size_t buckets = 100;
   std::uint32_t program_id = 1;
 
@@ -88,6 +89,7 @@ class FakeDataplane : public Dataplane {
       next_hops.erase(address);
   }
 
+  [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return lost; }
   bool sweep_step(std::size_t step) override {
     position_ += step;
     if (position_ < buckets) return false;

@@ -17,9 +17,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// 20 steps of 100 ms: a flow that has timed out leaves the table at most two seconds later.
-constexpr milliseconds kSweepStep{100};
-constexpr std::size_t kSweepSteps = 20;
 constexpr milliseconds kRetryInterfaces{5000};
 constexpr milliseconds kStatusLine{10000};
 constexpr milliseconds kMaintenance{1000};
@@ -112,7 +109,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   hooks_->set(config.hooks);
   const auto changed = [this] {
     update_vips();
-    state_keeper_->save_soon();  // which VIPs are lvsd's own is part of it
+    health_changed();  // which saves the VIPs that are lvsd's own, too
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
@@ -187,13 +184,22 @@ void Agent::start_tickers() {
   const auto every = [this](milliseconds interval, std::function<void()> tick) {
     tickers_.push_back(std::make_unique<Ticker>(loop_, interval, std::move(tick)));
   };
-  every(kSweepStep, [this] { dataplane_->sweep_step((dataplane_->bucket_count() + kSweepSteps - 1) / kSweepSteps); });
+  sweeping_ = std::make_unique<Sweeping>(loop_, *dataplane_, host_);
   every(kRetryInterfaces, [this] {
     interfaces_->retry();
     update_vips();
   });
   every(kMaintenance, [this] { read_maintenance(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
+}
+
+void Agent::health_changed() {
+  state_keeper_->save_soon();
+  const auto& services = balancer_->config().services;
+  const bool resets = std::any_of(services.begin(), services.end(), [](const ServiceConfig& service) {
+    return service.flows_on_failure == FlowsOnFailure::reset;
+  });
+  if (resets && sweeping_) sweeping_->look_for_lost_flows();
 }
 
 void Agent::accept(const config::Loaded& loaded) {
@@ -270,6 +276,7 @@ void Agent::stop() {
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }
+  sweeping_.reset();
   control_.reset();
   metrics_.reset();
   if (!options_.detach_on_exit) {

@@ -22,6 +22,7 @@
 #include "agent/options.h"
 #include "agent/pair.h"
 #include "agent/state_keeper.h"
+#include "agent/sweeping.h"
 #include "agent/ticker.h"
 #include "agent/vips.h"
 #include "config/config.h"
@@ -68,6 +69,7 @@ class Agent {
   void start_tickers();
   void update_vips();
   void read_maintenance();
+  void health_changed();
   void accept(const config::Loaded& loaded);
   [[nodiscard]] State snapshot() const;
   [[nodiscard]] std::string summary() const;
@@ -94,6 +96,7 @@ class Agent {
   std::unique_ptr<Pair> pair_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;
+  std::unique_ptr<Sweeping> sweeping_;
   std::vector<std::unique_ptr<Ticker>> tickers_;
 };
 

@@ -2,7 +2,12 @@
 #include "agent/host.h"
 
 #include <fstream>
+#include <memory>
 #include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "net/ack_solicitor.h"
 
 namespace xlvs::agent {
 namespace {
@@ -28,6 +33,19 @@ class LinuxHost final : public Host {
     owned = addresses.owned();
     return result;
   }
+  void solicit(const Endpoint& server, const Endpoint& client) override {
+    if (!solicitor_) {
+      if (solicitor_failed_) return;
+      auto opened = net::AckSolicitor::open();
+      if (!opened) {
+        solicitor_failed_ = true;
+        spdlog::warn("clients that wait in silence for a failed backend can not be asked: {}", opened.error().message);
+        return;
+      }
+      solicitor_ = std::move(*opened);
+    }
+    solicitor_->ask(server, client);
+  }
   Result<std::string> boot_id() override {
     static constexpr const char* kPath = "/proc/sys/kernel/random/boot_id";
     std::ifstream file(kPath);
@@ -35,6 +53,10 @@ class LinuxHost final : public Host {
     if (!std::getline(file, id)) return fail(ErrorKind::unsupported, "cannot read {}; is /proc mounted?", kPath);
     return id;
   }
+
+ private:
+  std::unique_ptr<net::AckSolicitor> solicitor_;  // from the first use on
+  bool solicitor_failed_ = false;
 };
 
 }  // namespace

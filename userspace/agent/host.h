@@ -31,6 +31,9 @@ class Host {
                                 std::set<IpAddress>& owned) = 0;
   virtual Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
                                                              ha::Speaker::RoleChanged changed) = 0;
+  // Makes the TCP client of a connection to the virtual address `server` send a segment (net/ack_solicitor.h). Best
+  // effort, without waiting.
+  virtual void solicit(const Endpoint& server, const Endpoint& client) = 0;
   // Changes with every boot of the kernel.
   virtual Result<std::string> boot_id() = 0;
 };

@@ -113,6 +113,14 @@ struct FlowFilter {  // all that are set must match
   std::optional<Protocol> protocol{};
 };
 
+// A TCP flow whose backend failed and whose client is to be reset (FlowsOnFailure::reset), but only its own segments
+// tell with what sequence number: it has to be made to send one.
+struct LostFlow {
+  Endpoint client;
+  Endpoint destination;  // the VIP
+  friend bool operator==(const LostFlow&, const LostFlow&) = default;
+};
+
 // ---- the interface -------------------------------------------------------------------------------------------------
 
 struct ApplySummary {
@@ -149,6 +157,8 @@ class Dataplane {
   // the table a sweep takes 2 s.
   virtual bool sweep_step(std::size_t buckets) = 0;
   [[nodiscard]] virtual std::size_t bucket_count() const = 0;
+  // Those that the last sweep_step() met, up to a bound; valid until the next.
+  [[nodiscard]] virtual const std::vector<LostFlow>& lost_flows() const = 0;
 
   [[nodiscard]] virtual Stats stats() const = 0;
   // At most `limit` matching flows, in table order; `total` (if given) gets the number of all that match.

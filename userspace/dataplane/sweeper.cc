@@ -19,6 +19,7 @@ Sweeper::Sweeper(Maps& maps)
 bool Sweeper::step(std::size_t buckets) {
   if (position_ == 0) begin();
   now_ = tick_now();
+  lost_.clear();
   const std::size_t end = std::min(position_ + std::max<std::size_t>(buckets, 1), table_.bucket_count());
   for (; position_ < end; ++position_) visit(table_.bucket(position_), position_);
   if (position_ < table_.bucket_count()) return false;
@@ -54,7 +55,22 @@ void Sweeper::visit(const Bucket& bucket, std::size_t number) {
       if (LVS_WORD_STATE(word) <= LVS_STATE_CLAIMED) continue;
     }
     count(bucket, word);
+    note_lost(bucket, slot, word);
   }
+}
+
+// Where the client still believes in a connection: it has opened one, and has not seen the end of it.
+void Sweeper::note_lost(const Bucket& bucket, unsigned slot, std::uint64_t word) {
+  constexpr std::uint32_t kLost = LVS_BACKEND_DOWN | LVS_BACKEND_RESET;
+  const std::uint32_t state = LVS_WORD_STATE(word);
+  const std::uint32_t backend = LVS_WORD_BACKEND(word);
+  if (backend >= maps_->backends.size() || (load_word(maps_->backends[backend].flags) & kLost) != kLost) return;
+  if (state >= LVS_STATE_UDP_NEW || state == LVS_STATE_TIME_WAIT || state == LVS_STATE_CLOSE) return;
+  if (lost_.size() >= kMaxLost) return;
+  const auto copy = FlowTable::read(bucket, slot);
+  const std::uint32_t listener = LVS_WORD_LISTENER(word);
+  if (!copy || copy->word != word || listener >= maps_->vips.size()) return;
+  lost_.push_back({copy->client, {decode_vip(maps_->vips[listener]).address, copy->destination_port}});
 }
 
 // The program always completes what it claimed. Should a slot stay claimed nevertheless, two sweeps on it is freed, so

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "dataplane/dataplane.h"
 #include "dataplane/flow_table.h"
 #include "dataplane/maps.h"
 
@@ -23,6 +24,10 @@ class Sweeper {
   [[nodiscard]] std::uint64_t completed() const { return completed_; }
   // The number that completed() will have when a sweep is done that began after now.
   [[nodiscard]] std::uint64_t next_full_sweep() const { return completed_ + (position_ == 0 ? 1 : 2); }
+
+  // ---- of the last step: flows that are to be reset, at most kMaxLost
+  static constexpr std::size_t kMaxLost = 2048;
+  [[nodiscard]] const std::vector<LostFlow>& lost() const { return lost_; }
 
   // ---- of the sweep just completed
   [[nodiscard]] bool saw_backend(std::uint32_t id) const { return backend_seen_[id]; }
@@ -56,6 +61,7 @@ class Sweeper {
   [[nodiscard]] bool must_end(std::uint64_t word) const;
   void end_flow(const Bucket& bucket, std::uint64_t word);
   void count(const Bucket& bucket, std::uint64_t word);
+  void note_lost(const Bucket& bucket, unsigned slot, std::uint64_t word);
   void finish();
   void compare_counts();
   void free_gateways();
@@ -66,6 +72,7 @@ class Sweeper {
   std::uint32_t now_ = 0;
   std::uint64_t completed_ = 0, expired_ = 0;
   std::uint64_t used4_ = 0, used6_ = 0, counting4_ = 0, counting6_ = 0;
+  std::vector<LostFlow> lost_;
   std::vector<Load> recount_;
   std::vector<bool> backend_seen_, listener_seen_;
   std::unordered_map<std::uint32_t, Difference> differences_;

@@ -31,6 +31,7 @@ class XdpDataplane final : public Dataplane {
   void set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) override;
   bool sweep_step(std::size_t buckets) override;
   [[nodiscard]] std::size_t bucket_count() const override { return FlowTable(maps_).bucket_count(); }
+  [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return sweeper_.lost(); }
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::vector<Flow> flows(const FlowFilter& filter, std::size_t limit,
                                         std::uint64_t* total) const override;

@@ -25,6 +25,7 @@ struct FakeMachine {
   dataplane::FakeDataplane maps;                    // outlives the lvsd that has it open, as pinned maps and links do
   std::map<std::string, std::set<IpAddress>> vips;  // by interface
   std::set<IpAddress> followed;
+  std::vector<dataplane::LostFlow> solicited;
   net::Watch::Events events;
 
   ha::Speaker::RoleChanged role_changed;  // of the speaker that runs, or is about to
@@ -63,6 +64,7 @@ class OpenDataplane final : public dataplane::Dataplane {
   }
   bool sweep_step(std::size_t buckets) override { return maps_.sweep_step(buckets); }
   [[nodiscard]] std::size_t bucket_count() const override { return maps_.bucket_count(); }
+  [[nodiscard]] const std::vector<dataplane::LostFlow>& lost_flows() const override { return maps_.lost_flows(); }
   [[nodiscard]] dataplane::Stats stats() const override { return maps_.stats(); }
   [[nodiscard]] std::vector<dataplane::Flow> flows(const dataplane::FlowFilter& filter, std::size_t limit,
                                                    std::uint64_t* total) const override {
@@ -148,6 +150,9 @@ class FakeHost final : public Host {
       it = owned.erase(it);
     }
     return {};
+  }
+  void solicit(const Endpoint& server, const Endpoint& client) override {
+    machine_.solicited.push_back({client, server});
   }
   Result<std::string> boot_id() override { return machine_.boot; }
 
