@@ -18,6 +18,7 @@
 #include "agent/options.h"
 #include "agent/programs.h"
 #include "agent/reset.h"
+#include "health/files.h"
 
 namespace {
 
@@ -57,6 +58,7 @@ int run(const Options& options) {
   boost::asio::signal_set stop(loop, SIGTERM, SIGINT);
   boost::asio::signal_set hangup(loop, SIGHUP);
   const auto host = agent::make_host();
+  if (const auto raised = health::raise_file_limit(); !raised) agent::log_error("", raised.error().message);
   agent::Agent lvsd(loop, options, *host);
   if (auto started = lvsd.start(); !started) return report(started.error());
 

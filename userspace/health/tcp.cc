@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Check type "tcp": passes when a connection is established; it is closed at once.
+// Check type "tcp": passes when a connection is established; it is reset at once.
 #include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -31,6 +31,9 @@ struct Attempt {
 
   void finish(ProbeResult result) {
     if (!done) return;
+    // A reset leaves nothing in TIME-WAIT: 10,000 backends checked every 2 s would keep 300,000 such sockets.
+    boost::system::error_code ignored;
+    if (result.passed) socket.set_option(tcp::socket::linger(true, 0), ignored);
     result.latency = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
     const auto callback = std::exchange(done, nullptr);
     abandon();
