@@ -126,10 +126,11 @@ Fields global_fields(const Config& config) {
       {"manage_vips", yes_no(config.manage_vips)},
       {"vip_interface", config.vip_interface},
       {"hash_seed", std::to_string(config.hash_seed)},
-      {"max_programs", std::to_string(config.max_programs)},
       {"log_level", config.log_level},
   };
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
+  if (config.max_programs != Config{}.max_programs)
+    fields.emplace_back("max_programs", std::to_string(config.max_programs));
   if (!config.maintenance_dir.empty()) fields.emplace_back("maintenance_dir", config.maintenance_dir);
   for (std::size_t i = 0; i < config.hooks.size(); ++i) {
     const HookConfig& hook = config.hooks[i];
