@@ -32,8 +32,10 @@ class CliTest : public testing::Test {
     loop_.call([&] { server_.reset(); });
   }
   // With lvsd running.
-  Outcome run(const std::vector<std::string>& arguments) {
+  // Each look at the clock finds `seconds_a_look` more.
+  Outcome run(const std::vector<std::string>& arguments, double seconds_a_look = 0) {
     if (!server_) start_lvsd();
+    clock_step = seconds_a_look;
     return run_alone(arguments);
   }
   Outcome run_alone(const std::vector<std::string>& arguments) {
@@ -41,7 +43,7 @@ class CliTest : public testing::Test {
     Environment environment;
     environment.out = [&](std::string_view text) { return outcome.out += text, outcome.out.size() < reader_leaves_at; };
     environment.err = [&](std::string_view text) { outcome.err += text; };
-    environment.now = [] { return control::kNow; };
+    environment.now = [this, looks = 0]() mutable { return control::kNow + clock_step * looks++; };
     environment.sleep = [&](std::chrono::milliseconds duration) { slept.push_back(duration); };
     environment.read_file = [&](const std::string& path) -> Result<std::string> {
       if (files.contains(path)) return files[path];
@@ -61,6 +63,7 @@ class CliTest : public testing::Test {
   std::vector<std::chrono::milliseconds> slept;
   std::size_t reader_leaves_at = std::string::npos;  // bytes of output
   bool colour = false;
+  double clock_step = 0;
 
  private:
   EventLoop loop_;

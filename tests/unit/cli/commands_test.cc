@@ -87,6 +87,43 @@ TEST_F(CliTest, ChangesSayWhatTheyDid) {
   EXPECT_THAT(run({"backend", "drain", "10.0.0.11:8080"}).out, StartsWith("Nothing changed; it was so already.\n"));
 }
 
+TEST_F(CliTest, ReasonsAndForcedStatesReachLvsd) {
+  EXPECT_EQ(run({"backend", "disable", "10.0.0.11:8080", "--reason", "new disk"}).out,
+            "web 10.0.0.11:8080: disabled: as if it had failed; 120 active and 7 inactive flows\n");
+  EXPECT_EQ(run({"backend", "force", "down", "10.0.0.11:8080", "--reason", "burns"}).code, kOk);
+  EXPECT_EQ(run({"backend", "force", "clear", "10.0.0.11:8080"}).out,
+            "web 10.0.0.11:8080: left to its checks: state up\n");
+  EXPECT_EQ(run({"backend", "force", "sideways", "10.0.0.11:8080"}).code, kUsage);
+  EXPECT_THAT(lvsd.calls, ElementsAre("disable * 10.0.0.11:8080 - (new disk)", "force * 10.0.0.11:8080 - down (burns)",
+                                      "force * 10.0.0.11:8080 -"));
+}
+
+TEST_F(CliTest, DrainWaitsUntilNothingIsEstablished) {
+  lvsd.canned.services[0].backends[0].active = 0;
+  EXPECT_EQ(run({"backend", "drain", "10.0.0.11:8080", "--wait"}).code, kOk);
+  EXPECT_TRUE(slept.empty());
+  lvsd.canned.services[0].backends[0].active = 1;
+  const auto late = run({"backend", "drain", "10.0.0.11:8080", "--wait", "--timeout", "1s"}, 0.4);
+  EXPECT_EQ(late.code, kFailed);
+  EXPECT_EQ(late.err, "lvsctl: 1 flow still established\n");
+  EXPECT_EQ(slept.size(), 2U) << "after 0.4 and 0.8 s";
+  EXPECT_EQ(run({"backend", "drain", "10.0.0.11:8080", "--timeout", "1s"}).code, kUsage) << "without --wait";
+  EXPECT_EQ(run({"backend", "drain", "10.0.0.11:8080", "--wait", "--timeout", "soon"}).code, kUsage);
+}
+
+TEST_F(CliTest, ShowNamesOneBackend) {
+  EXPECT_EQ(run({"backend", "show", "web", "10.0.0.12"}).out, run({"backend", "show", "web", "10.0.0.12:8080"}).out);
+  EXPECT_EQ(Json::parse(run({"-o", "json", "backend", "show", "web", "10.0.0.12"}).out)["address"], "10.0.0.12:8080");
+  const auto unknown = run({"backend", "show", "web", "10.0.0.19:8080"});
+  EXPECT_EQ(unknown.code, kNotFound);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean 10.0.0.11:8080"));
+  EXPECT_THAT(run({"backend", "show", "wbe", "10.0.0.11"}).err, HasSubstr("did you mean web?"));
+  lvsd.canned.services[0].backends[1].address = "10.0.0.11:8081";
+  const auto two = run({"backend", "show", "web", "10.0.0.11"});
+  EXPECT_EQ(two.code, kFailed);
+  EXPECT_THAT(two.err, HasSubstr("2 backends 10.0.0.11: name the port, too"));
+}
+
 TEST_F(CliTest, AnUnknownBackendIsExit5WithCloseOnes) {
   const auto outcome = run({"backend", "drain", "10.0.0.11:8081"});
   EXPECT_EQ(outcome.code, kNotFound);

@@ -62,6 +62,23 @@ web      10.0.0.13:8080       nat           0           1       1         0  dra
 dns6     [2001:db8:1::11]:53  dr            1           1       0         5  no-route
 )");
 }
+TEST_F(Golden, BackendShow) {
+  lvsd.canned.services[0].backends[1].health.until = control::kNow + 30;
+  EXPECT_EQ(run({"backend", "show", "web", "10.0.0.12"}).out, R"(Backend  10.0.0.12:8080 of web
+State    down for 45s
+Until    in 30s, if nothing fails
+Why      http/health: HTTP status 503, expected 200 (4 failures in a row)
+Weight   1, configured 1
+Tier     0
+Forward  nat
+NextHop  02:00:00:00:00:0b dev lan0
+Flows    0 active, 0 inactive
+
+Check        State  InARow          Ago  Latency  Last                                   Results
+tcp          up     90 passed of 2   1s  200us    ok                                     ok 90
+http/health  down   4 failed of 3    1s  1.1ms    status: HTTP status 503, expected 200  ok 86, status 4
+)");
+}
 TEST_F(Golden, Stats) {
   EXPECT_EQ(run({"stats"}).out, R"(Service / RemoteAddress:Port  Conns  InPkts  OutPkts        InBytes  OutBytes
 web                             150    9000     8000  1234567890123     20000
