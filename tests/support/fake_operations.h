@@ -42,6 +42,11 @@ inline std::vector<ServiceReport> canned_services() {
   web.backends[0].traffic = {100, 6000, 1'234'567'000'000, 5000, 12'000};
   web.backends[0].health.checks_passed = 96;
   web.backends[0].health.checks_failed = 2;
+  web.backends[0].health.checks.resize(1);
+  web.backends[0].health.checks[0].name = "https";
+  web.backends[0].health.checks[0].state = "up";
+  web.backends[0].health.checks[0].reason = "ok";
+  web.backends[0].health.checks[0].certificate_end = kNow + 10.5 * 86'400;
   web.backends.push_back(canned_backend("web", "10.0.0.12:8080", "down", 45));
   web.backends[1].health.reason = "status";
   web.backends[1].health.detail = "HTTP status 503, expected 200";

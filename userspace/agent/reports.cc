@@ -31,6 +31,7 @@ control::CheckReport report_check(const health::CheckHealth& check) {
     report.detail = check.last->detail;
     report.latency = seconds(check.last->latency);
     report.at = seconds_since_epoch(check.at);
+    if (const auto end = check.last->certificate_end) report.certificate_end = seconds_since_epoch(*end);
   }
   report.passes = check.passes;
   report.failures = check.failures;

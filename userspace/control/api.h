@@ -49,6 +49,7 @@ struct CheckReport {
   std::uint32_t passes = 0, failures = 0;  // in a row
   std::uint32_t rise = 0, fall = 0;        // how many in a row it takes
   std::vector<ReasonCount> results;        // how often each was found, since lvsd started
+  std::optional<double> certificate_end;   // TLS: when the certificate expires that the last result found
 };
 
 struct HealthReport {

@@ -43,6 +43,7 @@ void visit(auto& field, Is<CheckReport> auto& v) {
   field("rise", v.rise);
   field("fall", v.fall);
   field("results", v.results);
+  field("certificate_end", v.certificate_end);
 }
 
 void visit(auto& field, Is<HealthReport> auto& v) {

@@ -235,6 +235,22 @@ constexpr BackendValue kBackendValues[] = {
      [](const BackendReport& b) { return b.health.since; }},
 };
 
+// By check, for those that speak TLS.
+void add_certificates(std::vector<MetricFamily>& out, const Status& status, double now) {
+  constexpr double kSecondsOfDay = 86'400;
+  Family family(out, "lvs_check_certificate_days", "Days until the certificate expires that the last check found.",
+                MetricType::Gauge);
+  for (const ServiceReport& service : status.services) {
+    for (const BackendReport& backend : service.backends) {
+      for (const CheckReport& check : backend.health.checks) {
+        if (!check.certificate_end) continue;
+        family.add({{"service", service.name}, {"backend", backend.address}, {"check", check.name}},
+                   (*check.certificate_end - now) / kSecondsOfDay);
+      }
+    }
+  }
+}
+
 void add_backends(std::vector<MetricFamily>& out, const Status& status) {
   for (const BackendValue& value : kBackendValues) {
     Family family(out, value.name, value.help, MetricType::Gauge);
@@ -335,6 +351,7 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_check_results(families, status);
   add_pools(families, status);
   add_lateness(families, stats.check_lateness);
+  add_certificates(families, status, stats.at);
   return prometheus::TextSerializer().Serialize(families);
 }
 
