@@ -37,13 +37,13 @@ std::string totals_table(const StatsReport& stats, bool colour) {
 // ---- rates
 // -------------------------------------------------------------------------------------------------------------
 
-std::string number(const std::optional<double>& value) {
+std::string rate_cell(const std::optional<double>& value) {
   return value ? fmt::format("{:.1f}", *value) : "-";
 }
 
 void add_rate(Table& table, const std::string& name, const TrafficRate& rate) {
-  table.row({name, number(rate.flows), number(rate.in_packets), number(rate.out_packets), number(rate.in_bytes),
-             number(rate.out_bytes)});
+  table.row({name, rate_cell(rate.flows), rate_cell(rate.in_packets), rate_cell(rate.out_packets),
+             rate_cell(rate.in_bytes), rate_cell(rate.out_bytes)});
 }
 
 std::string rates_table(const Rates& rates, bool colour) {
@@ -55,7 +55,8 @@ std::string rates_table(const Rates& rates, bool colour) {
   }
   Table reasons({left("Reason"), left("Verdict"), right("PPS"), left("Meaning")});
   for (const ReasonRate& reason : rates.reasons) {
-    if (reason.packets.value_or(0) > 0) reasons.row({reason.name, reason.verdict, number(reason.packets), reason.text});
+    if (reason.packets.value_or(0) > 0)
+      reasons.row({reason.name, reason.verdict, rate_cell(reason.packets), reason.text});
   }
   return table.to_string(colour) +
          (reasons.empty() ? "" : "\nPackets not plainly forwarded\n" + reasons.to_string(colour));

@@ -2,7 +2,7 @@
 # What a source uses it still includes by itself.
 function(xlvs_precompile target)
   set(headers <algorithm> <chrono> <cstdint> <functional> <map> <memory> <optional> <set> <string> <string_view> <vector>
-              <fmt/format.h> <tl/expected.hpp>)
+              ${CMAKE_SOURCE_DIR}/cmake/fmt_compiled.h <tl/expected.hpp>)
   if(asio IN_LIST ARGN)
     list(APPEND headers <boost/asio.hpp>)
   endif()
