@@ -24,6 +24,12 @@ using Tcp = asio::ip::tcp;
 
 constexpr mode_t kSocketMode = 0660;
 
+template <typename Acceptor>
+HttpServer::Acceptor to_generic(Acceptor acceptor) {
+  const asio::generic::stream_protocol protocol(acceptor.local_endpoint().protocol());
+  return {acceptor.get_executor(), protocol, acceptor.release()};
+}
+
 // ---- UNIX
 // ------------------------------------------------------------------------------------------------------------
 
@@ -87,8 +93,8 @@ Result<Local::acceptor> bind_unix(asio::io_context& loop, const std::string& pat
 }
 
 // Asks the file anew each time: an administrator may chgrp it while lvsd runs.
-Result<void> admit_peer(Local::socket& socket, const std::string& path) {
-  const auto peer = peer_of(socket.native_handle());
+Result<void> admit_peer(int socket, const std::string& path) {
+  const auto peer = peer_of(socket);
   if (!peer) return tl::make_unexpected(peer.error());
   struct stat file{};
   const bool known = stat(path.c_str(), &file) == 0;
@@ -99,7 +105,7 @@ Result<void> admit_peer(Local::socket& socket, const std::string& path) {
 class UnixServer final : public Server {
  public:
   UnixServer(Local::acceptor acceptor, const std::string& path, Operations& operations, const ServerOptions& options)
-      : path_(path), http_(std::move(acceptor), operations, Access::control, options, [path](Local::socket& socket) {
+      : path_(path), http_(to_generic(std::move(acceptor)), operations, Access::control, options, [path](int socket) {
           return admit_peer(socket, path);
         }) {
     stat(path_.c_str(), &file_);
@@ -115,7 +121,7 @@ class UnixServer final : public Server {
  private:
   std::string path_;
   struct stat file_{};
-  HttpServer<Local> http_;
+  HttpServer http_;
 };
 
 // ---- TCP
@@ -142,13 +148,13 @@ class TcpServer final : public Server {
  public:
   TcpServer(Tcp::acceptor acceptor, Operations& operations, const ServerOptions& options)
       : where_(to_text(acceptor.local_endpoint())),
-        http_(std::move(acceptor), operations, Access::read_only, options,
-              [](Tcp::socket&) { return Result<void>(); }) {}
+        http_(to_generic(std::move(acceptor)), operations, Access::read_only, options,
+              [](int) { return Result<void>(); }) {}
   [[nodiscard]] std::string where() const override { return where_; }
 
  private:
   std::string where_;
-  HttpServer<Tcp> http_;
+  HttpServer http_;
 };
 
 }  // namespace
