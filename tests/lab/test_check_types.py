@@ -12,7 +12,7 @@ from lablib.lvsd import configuration, listen, service
 from lablib.netns import LabError, command, wait_for
 
 HERE = Path(__file__).resolve().parent
-H2C, TLS, TLS_EXPIRED, TLS_OPENSSL, GRPC, GRPC_TLS = 8081, 8443, 8444, 4433, 50051, 50052
+H2C, TLS, TLS_EXPIRED, TLS_OPENSSL, GRPC, GRPC_TLS, ETCD, ETCD_PEER = 8081, 8443, 8444, 4433, 50051, 50052, 2379, 2380
 SMTP, REJECTS, CUTS, DRIPS, FLOODS, SILENT, AGENT, AGENT_DOWN, AGENT_DRAINS = range(2525, 2534)
 UNREACHABLE, LOST = "10.98.0.1", "10.98.0.2"  # behind s1, which says so or does not
 NOBODY = 9  # a port without a listener
@@ -81,13 +81,15 @@ def peers(one_arm):
             ("openssl", "s_server", "-quiet", "-accept", TLS_EXPIRED, "-cert", directory / "expired.pem", "-key",
              directory / "expired.key"),
             (sys.executable, HERE / "lablib/talker.py", json.dumps(TALKERS)),
+            ("etcd", "--data-dir", directory / "etcd", "--listen-client-urls", f"http://{S1.ipv4}:{ETCD}",
+             "--advertise-client-urls", f"http://{S1.ipv4}:{ETCD}", "--listen-peer-urls", f"http://127.0.0.1:{ETCD_PEER}"),
             (sys.executable, HERE / "lablib/grpc_health.py", GRPC, GRPC_TLS, directory / "server.pem",
              directory / "server.key")):
         host.start(*args, log=log)
-    for port in (H2C, TLS, TLS_EXPIRED, TLS_OPENSSL, GRPC, GRPC_TLS, *TALKERS):
+    for port in (H2C, TLS, TLS_EXPIRED, TLS_OPENSSL, ETCD, GRPC, GRPC_TLS, *TALKERS):
         wait_for(f"port {port}\n{log.read_text()}",
                  lambda p=port: host.run("ss", "-Hltn", f"sport = :{p}").stdout.strip(), timeout=20)
-    host.sysctl({"net.ipv4.ip_forward": 1})
+    host.sysctl({"net.ipv4.ip_forward": 1, "net.ipv4.icmp_ratelimit": 0})  # several checks live by ICMP errors
     host.ip(f"route add unreachable {UNREACHABLE}/32", f"route add blackhole {LOST}/32")
     lab.router.ip(f"route add {UNREACHABLE}/32 via {S1.ipv4}", f"route add {LOST}/32 via {S1.ipv4}")
     return lab
@@ -133,6 +135,7 @@ def passing(lab):
         "dns-nxdomain": {"type": "dns", "port": DNS_PORT, "query": "nobody.lab", "rcode": "NXDOMAIN"},
         "icmp": {"type": "icmp"},
         "grpc": {"type": "grpc", "port": GRPC},
+        "grpc-etcd": {"type": "grpc", "port": ETCD},
         "grpc-service": {"type": "grpc", "port": GRPC, "service": "shop"},
         "grpc-tls": {"type": "grpc", "port": GRPC_TLS, "tls": True, **tls},
         "agent": {"type": "agent", "port": AGENT, "send": "web\\n"},
@@ -174,7 +177,8 @@ def failing(lab):
                                                                       "query": "whoami.lab", "answer": "192.0.2.1"}),
         "dns-refused": ("refused", "", {"type": "dns", "port": NOBODY, "query": "whoami.lab"}),
         "dns-cut": ("closed", "", {"type": "dns", "port": CUTS, "query": "whoami.lab", "tcp": True}),
-        "icmp-unreachable": ("unreachable", "ICMP error", {"type": "icmp", "connect": UNREACHABLE}),
+        # The kernel answers so once a second, not more often.
+        "icmp-unreachable": ("unreachable", "ICMP error", {"type": "icmp", "connect": UNREACHABLE, "interval": "2s"}),
         "icmp-lost": ("timeout", "no reply", {"type": "icmp", "connect": LOST}),
         "grpc-down": ("down", "NOT_SERVING", {"type": "grpc", "port": GRPC, "service": "closed"}),
         "grpc-unknown": ("status", "gRPC status", {"type": "grpc", "port": GRPC, "service": "nothing"}),
