@@ -51,7 +51,7 @@ inline std::vector<ServiceReport> canned_services() {
   web.backends[1].health.reason = "status";
   web.backends[1].health.detail = "HTTP status 503, expected 200";
   web.backends[1].why = "http/health: HTTP status 503, expected 200 (4 failures in a row)";
-  web.backends[1].health.checks = {{"tcp", "up", "ok", "connected", 0.0002, kNow - 1, 90, 0, 2, 3, {{"ok", 90}}},
+  web.backends[1].health.checks = {{"tcp", "up", "ok", "connected", 0.0002, kNow - 1, 90, 0, 2, 3, {{"ok", 90}}, {}},
                                    {"http/health",
                                     "down",
                                     "status",
@@ -62,7 +62,8 @@ inline std::vector<ServiceReport> canned_services() {
                                     4,
                                     2,
                                     3,
-                                    {{"ok", 86}, {"status", 4}}}};
+                                    {{"ok", 86}, {"status", 4}},
+                                    {}}};
   web.backends[1].traffic = {30, 2000, 800'000, 2000, 5000};
   web.backends.push_back(canned_backend("web", "10.0.0.13:8080", "drained", 90061));
   web.backends[2].weight = 0;

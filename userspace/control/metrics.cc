@@ -236,16 +236,15 @@ constexpr BackendValue kBackendValues[] = {
 };
 
 // By check, for those that speak TLS.
-void add_certificates(std::vector<MetricFamily>& out, const Status& status, double now) {
-  constexpr double kSecondsOfDay = 86'400;
-  Family family(out, "lvs_check_certificate_days", "Days until the certificate expires that the last check found.",
-                MetricType::Gauge);
+void add_certificates(std::vector<MetricFamily>& out, const Status& status) {
+  Family family(out, "lvs_check_certificate_expiry_timestamp_seconds",
+                "When the certificate expires that the last check found.", MetricType::Gauge);
   for (const ServiceReport& service : status.services) {
     for (const BackendReport& backend : service.backends) {
       for (const CheckReport& check : backend.health.checks) {
         if (!check.certificate_end) continue;
         family.add({{"service", service.name}, {"backend", backend.address}, {"check", check.name}},
-                   (*check.certificate_end - now) / kSecondsOfDay);
+                   *check.certificate_end);
       }
     }
   }
@@ -351,7 +350,7 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_check_results(families, status);
   add_pools(families, status);
   add_lateness(families, stats.check_lateness);
-  add_certificates(families, status, stats.at);
+  add_certificates(families, status);
   return prometheus::TextSerializer().Serialize(families);
 }
 

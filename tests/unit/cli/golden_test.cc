@@ -75,8 +75,8 @@ NextHop  02:00:00:00:00:0b dev lan0
 Flows    0 active, 0 inactive
 
 Check        State  InARow          Ago  Latency  Last                                   Results
-tcp          up     90 passed of 2   1s  200us    ok                                     ok 90
-http/health  down   4 failed of 3    1s  1.1ms    status: HTTP status 503, expected 200  ok 86, status 4
+tcp          up     90 passed of 2   1s    200us  ok                                     ok 90
+http/health  down   4 failed of 3    1s    1.1ms  status: HTTP status 503, expected 200  ok 86, status 4
 )");
 }
 TEST_F(Golden, Stats) {

@@ -31,7 +31,7 @@ Traffic traffic() {
   return {1, 2, kBig, 4, 5};
 }
 CheckReport check() {
-  return {"http/health", "up", "ok", "fine", 0.25, 1.5, 3, 4, 2, 3, {{"ok", 7}, {"timeout", 8}}};
+  return {"http/health", "up", "ok", "fine", 0.25, 1.5, 3, 4, 2, 3, {{"ok", 7}, {"timeout", 8}}, 1e9};
 }
 HealthReport health() {
   return {"up", "slow-start", 2.5, 1.5, "ok", "fine", 0.25, 7, 8, {check()}};

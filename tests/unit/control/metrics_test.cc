@@ -91,15 +91,14 @@ TEST(Metrics, ShowStaleAndDrift) {
   EXPECT_THAT(text, HasSubstr("lvs_flow_count_drift 3\n"));
 }
 
-TEST(Metrics, TellHowLongCertificatesAreValid) {
+TEST(Metrics, TellWhenCertificatesExpire) {
   Status status = canned_status();
-  StatsReport stats = canned_stats();
-  stats.at = *status.services[0].backends[0].health.checks[0].certificate_end - 10.5 * 86'400;
   const std::string one =
-      "lvs_check_certificate_days{service=\"web\",backend=\"10.0.0.11:8080\",check=\"https\"} 10.5\n";
-  EXPECT_THAT(render_metrics(status, stats), HasSubstr(one));
+      "lvs_check_certificate_expiry_timestamp_seconds{service=\"web\",backend=\"10.0.0.11:8080\",check=\"https\"} "
+      "1800907200\n";
+  EXPECT_THAT(render_metrics(status, canned_stats()), HasSubstr(one));
   status.services[0].backends[0].health.checks[0].certificate_end.reset();
-  EXPECT_THAT(render_metrics(status, stats), Not(HasSubstr("lvs_check_certificate_days")));
+  EXPECT_THAT(render_metrics(status, canned_stats()), Not(HasSubstr("lvs_check_certificate_expiry")));
 }
 
 TEST(Metrics, WithoutServicesThereAreNoEmptyFamilies) {
