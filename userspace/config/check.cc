@@ -117,6 +117,22 @@ std::optional<CheckValue> read_param(Context& context, const Node& node, const C
   return index ? std::optional<CheckValue>(std::string(param.choices[*index])) : std::nullopt;
 }
 
+// Which VIP is meant when none is named is not known yet: an unspecified address stands for it.
+void parse_via(Section& section, CheckSpec& check) {
+  const Node* via = section.take("via");
+  const Node* vip = section.take("vip");
+  if (via != nullptr) {
+    const auto index = read_choice(section.context(), *via, "via", {"backend", "vip"});
+    if (index && *index == 1) check.via = IpAddress{};
+  }
+  if (vip == nullptr) return;
+  const auto address = read_address(section.context(), *vip, "vip");
+  if (!check.via)
+    section.context().diagnostics.error(vip->where, "vip: only a check with via: vip goes to one");
+  else if (address)
+    check.via = *address;
+}
+
 }  // namespace
 
 CheckSpec default_check(const ParsedService& service) {
@@ -167,6 +183,7 @@ void parse_check(Context& context, const Node& node, CheckSpec& check) {
   if (const Node* port = section.take("port"))
     if (const auto value = read_integer(context, *port, "port", 1, 65535))
       check.port = static_cast<std::uint16_t>(*value);
+  parse_via(section, check);
   parse_check_params(section, *find_check_type(check.type), check);
   if (type_known) section.finish();  // otherwise it is not known which keys are known
 }

@@ -62,6 +62,7 @@ std::set<std::string> known_keys() {
   parse_vrrp_instance(context, empty, instances);
   parse_timeouts(context, empty, parsed.config.timeouts);
   parse_limits(context, empty, parsed.config.limits);
+  parse_names(context, empty, parsed.config.names);
   parse_metrics(context, empty, parsed.config.metrics);
   Section section(context, empty, "services[].check", "a check");
   for (const CheckType& type : check_types()) parse_check_params(section, type, check);

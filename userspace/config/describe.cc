@@ -70,21 +70,24 @@ bool reordered(const std::vector<BackendConfig>& before, const std::vector<Backe
   return common(before, after) != common(after, before);
 }
 
+std::string label(const BackendConfig& backend) {
+  return backend.host.empty() ? fmt::format("backend {}", backend.endpoint().to_string())
+                              : fmt::format("backend {}:{}", backend.host, backend.port);
+}
+
 void compare_service(const ServiceConfig& before, const ServiceConfig& after, Lines& lines) {
   const std::string prefix = fmt::format("service {}: ", after.name);
   compare(prefix, service_fields(before), service_fields(after), lines);
-  pair_up(
-      before.backends, after.backends, [](const BackendConfig& backend) { return backend.endpoint(); },
-      [&](const BackendConfig& gone) {
-        lines.push_back(fmt::format("{}backend {} removed", prefix, gone.endpoint().to_string()));
-      },
-      [&](const BackendConfig& come) {
-        lines.push_back(fmt::format("{}backend {} added", prefix, come.endpoint().to_string()));
-      },
-      [&](const BackendConfig& old, const BackendConfig& now) {
-        compare(fmt::format("{}backend {}: ", prefix, now.endpoint().to_string()), backend_fields(old),
-                backend_fields(now), lines);
-      });
+  const auto compare_backends = [&](const std::vector<BackendConfig>& old, const std::vector<BackendConfig>& now) {
+    pair_up(
+        old, now, label, [&](const BackendConfig& gone) { lines.push_back(prefix + label(gone) + " removed"); },
+        [&](const BackendConfig& come) { lines.push_back(prefix + label(come) + " added"); },
+        [&](const BackendConfig& one, const BackendConfig& other) {
+          compare(prefix + label(other) + ": ", backend_fields(one), backend_fields(other), lines);
+        });
+  };
+  compare_backends(before.backends, after.backends);
+  compare_backends(before.named, after.named);
   if (reordered(before.backends, after.backends)) lines.push_back(prefix + "backends in another order");
 }
 
@@ -98,8 +101,9 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
       before.services, after.services, [](const ServiceConfig& service) { return service.name; },
       [&](const ServiceConfig& gone) { lines.push_back(fmt::format("service {} removed", gone.name)); },
       [&](const ServiceConfig& come) {
-        lines.push_back(fmt::format("service {} added with {} backend{}", come.name, come.backends.size(),
-                                    come.backends.size() == 1 ? "" : "s"));
+        const std::size_t backends = come.backends.size() + come.named.size();
+        lines.push_back(
+            fmt::format("service {} added with {} backend{}", come.name, backends, backends == 1 ? "" : "s"));
       },
       [&](const ServiceConfig& old, const ServiceConfig& now) { compare_service(old, now, lines); });
   return lines;

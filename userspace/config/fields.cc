@@ -51,6 +51,7 @@ void add_check(Fields& fields, const std::string& prefix, const CheckSpec& check
   add("fall", std::to_string(check.fall));
   add("connect", check.connect ? check.connect->to_string() : "the backend");
   add("port", check.port ? std::to_string(*check.port) : "the backend's");
+  if (check.via) add("via", check.via->to_string());
   for (const auto& [name, value] : check.params) add(name.c_str(), std::visit(CheckValueText{}, value));
 }
 
@@ -102,6 +103,21 @@ void add_ha(Fields& fields, const HaConfig& ha) {
   }
 }
 
+void add_names(Fields& fields, const NameRules& names) {
+  const NameRules usual;
+  const auto add = [&](const char* name, Milliseconds value, Milliseconds standard) {
+    if (value != standard) fields.emplace_back(name, duration_text(value));
+  };
+  add("names.min_ttl", names.min_ttl, usual.min_ttl);
+  add("names.max_ttl", names.max_ttl, usual.max_ttl);
+  add("names.drain", names.drain, usual.drain);
+  if (names.max_addresses != usual.max_addresses)
+    fields.emplace_back("names.max_addresses", std::to_string(names.max_addresses));
+  std::string servers;
+  for (const Endpoint& server : names.servers) servers += (servers.empty() ? "" : ", ") + server.to_string();
+  if (!servers.empty()) fields.emplace_back("names.servers", servers);
+}
+
 }  // namespace
 
 Fields global_fields(const Config& config) {
@@ -131,6 +147,8 @@ Fields global_fields(const Config& config) {
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
   if (config.max_programs != Config{}.max_programs)
     fields.emplace_back("max_programs", std::to_string(config.max_programs));
+  if (config.check_mark != Config{}.check_mark) fields.emplace_back("check_mark", std::to_string(config.check_mark));
+  add_names(fields, config.names);
   if (!config.maintenance_dir.empty()) fields.emplace_back("maintenance_dir", config.maintenance_dir);
   for (std::size_t i = 0; i < config.hooks.size(); ++i) {
     const HookConfig& hook = config.hooks[i];

@@ -43,6 +43,10 @@ std::string meaning_hash(const Config& config) {
       append(canonical, backend.endpoint().to_string());
       append(canonical, backend_fields(backend));
     }
+    for (const BackendConfig& backend : service->named) {
+      append(canonical, fmt::format("{}:{}", backend.host, backend.port));
+      append(canonical, backend_fields(backend));
+    }
   }
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(canonical.data()), canonical.size(), digest.data());

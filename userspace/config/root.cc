@@ -42,6 +42,7 @@ void Root::parse(const Node& node) {
   section.each("services", "services", [&](const Node& item) { parse_service(context_, item, parsed_); });
   if (const Node* timeouts = section.take("timeouts")) parse_timeouts(context_, *timeouts, config.timeouts);
   if (const Node* limits = section.take("limits")) parse_limits(context_, *limits, config.limits);
+  if (const Node* names = section.take("names")) parse_names(context_, *names, config.names);
   if (const Node* metrics = section.take("metrics")) parse_metrics(context_, *metrics, config.metrics);
   if (const Node* ha = section.take("ha")) parse_ha(context_, *ha, parsed_);
   section.boolean("manage_vips", config.manage_vips);
@@ -56,6 +57,7 @@ void Root::parse(const Node& node) {
   }
   section.integer("hash_seed", config.hash_seed, 0, std::numeric_limits<std::uint32_t>::max());
   section.integer("max_programs", config.max_programs, 1, 4096);
+  section.integer("check_mark", config.check_mark, 1, std::numeric_limits<std::uint16_t>::max());
   if (const Node* level = section.take("log_level")) {
     const std::vector<std::string_view> levels{"debug", "info", "warning", "error"};
     if (const auto index = read_choice(context_, *level, "log_level", levels)) config.log_level = levels[*index];

@@ -21,13 +21,18 @@ struct Located {
 
 struct ParsedBackend {
   Position where;
-  std::optional<IpAddress> address;  // nullopt: wrong or missing, and reported
+  std::optional<IpAddress> address;  // nullopt, and no host: wrong or missing, and reported
+  std::string host;                  // instead: a DNS name
   std::optional<Located<std::uint16_t>> port;
   std::uint32_t weight = 1;
   std::optional<ForwardMethod> forward;
   unsigned tier = 0;
   std::optional<CheckList> checks;
   std::vector<Position> check_where;  // of each of `checks`
+
+  // Not wrong: it is known which backend is meant.
+  [[nodiscard]] bool named() const { return address || !host.empty(); }
+  [[nodiscard]] std::string label() const { return address ? address->to_string() : host; }
 };
 
 struct ParsedService {
@@ -83,6 +88,7 @@ void parse_ha(Context& context, const Node& node, Parsed& parsed);
 void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedVrrp>& instances);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
 void parse_limits(Context& context, const Node& node, LimitConfig& limits);
+void parse_names(Context& context, const Node& node, NameRules& rules);
 void parse_metrics(Context& context, const Node& node, std::optional<Endpoint>& metrics);
 
 // The check of a service that says nothing about it: tcp, or none if it has no TCP listener to connect to.
@@ -117,6 +123,10 @@ void validate_ha(Diagnostics& diagnostics, Parsed& parsed);
 void validate(Diagnostics& diagnostics, Parsed& parsed);
 // One service by itself: listeners, scheduler options, check; resolves and adds its backends.
 void validate_service(Diagnostics& diagnostics, ParsedService& service);
+// Resolves `via` in the service's checks and its backends'; to be called before validate_service().
+void validate_via(Diagnostics& diagnostics, ParsedService& service);
+// Of the whole configuration, when its services are in place.
+void validate_vias(Diagnostics& diagnostics, Parsed& parsed);
 void validate_check(Diagnostics& diagnostics, const Position& where, const std::string& service,
                     const CheckSpec& check);
 // `where` holds the position of each.

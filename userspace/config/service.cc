@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "config/sections.h"
+#include "core/names.h"
 #include "core/scheduler.h"
 
 namespace xlvs::config {
@@ -60,6 +61,20 @@ std::vector<std::string_view> scheduler_names() {
   return names;
 }
 
+// An address, or a DNS name.
+void parse_place(Context& context, const Node& node, ParsedBackend& backend) {
+  const bool literal =
+      node.kind != Node::Kind::scalar || IpAddress::parse(node.text).has_value() || !is_host_name(node.text);
+  if (literal) {
+    backend.address = read_address(context, node, "address");
+  } else if (auto host = read_text(context, node, "address")) {
+    std::transform(host->begin(), host->end(), host->begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    if (host->ends_with('.')) host->pop_back();
+    backend.host = std::move(*host);
+  }
+}
+
 std::optional<Position> position(const Node* node) {
   return node == nullptr ? std::nullopt : std::optional(node->where);
 }
@@ -100,7 +115,7 @@ void parse_backend(Context& context, const Node& node, ParsedService& service) {
   ParsedBackend backend;
   backend.where = node.where;
   Section section(context, node, "services[].backends[]", "a backend");
-  if (const Node* address = section.require("address")) backend.address = read_address(context, *address, "address");
+  if (const Node* address = section.require("address")) parse_place(context, *address, backend);
   if (const Node* port = section.take("port"))
     if (const auto value = read_integer(context, *port, "port", 1, 65535))
       backend.port = {static_cast<std::uint16_t>(*value), port->where};

@@ -88,9 +88,11 @@ void validate(Diagnostics& diagnostics, Parsed& parsed) {
   validate_limits(diagnostics, parsed);
   validate_ha(diagnostics, parsed);
   for (ParsedService& service : parsed.services) {
+    validate_via(diagnostics, service);
     validate_service(diagnostics, service);
     parsed.config.services.push_back(std::move(service.config));
   }
+  validate_vias(diagnostics, parsed);
 }
 
 }  // namespace xlvs::config

@@ -50,7 +50,7 @@ std::uint16_t inherited_port(Diagnostics& diagnostics, const ParsedService& serv
   // With dr the packet keeps its port; the backend's is only that of its check and its name.
   if (differ && backend.forward == ForwardMethod::nat && !service.listen_broken)
     diagnostics.error(backend.where, "service {}: backend {} needs a port: the listeners have different ones",
-                      service.config.name, backend.address->to_string());
+                      service.config.name, backend.label());
   return port;
 }
 
@@ -61,20 +61,23 @@ void validate_port(Diagnostics& diagnostics, const ParsedService& service, const
   if (!listened && !service.listeners.empty())
     diagnostics.error(backend.port->where,
                       "service {}: backend {}: dr can not change the port to {}: leave it out, or use nat",
-                      service.config.name, backend.address->to_string(), backend.port->value);
+                      service.config.name, backend.label(), backend.port->value);
 }
 
 void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
   std::set<Endpoint> seen;
+  std::set<std::pair<std::string, std::uint16_t>> names;
   for (const ParsedBackend& backend : service.backends) {
-    if (!backend.address) continue;
-    if (!service.listeners.empty() && service.listeners.front().value.address.family() != backend.address->family())
+    if (!backend.named()) continue;
+    if (backend.address && !service.listeners.empty() &&
+        service.listeners.front().value.address.family() != backend.address->family())
       diagnostics.error(backend.where,
                         "service {}: backend {} and the listener {} are of different address families, which is not "
                         "supported yet",
                         service.config.name, backend.address->to_string(), service.listeners.front().value.to_string());
     BackendConfig config;
-    config.address = *backend.address;
+    config.address = backend.address.value_or(IpAddress{});
+    config.host = backend.host;
     config.weight = backend.weight;
     config.forward = backend.forward.value_or(service.config.forward);
     config.tier = backend.tier;
@@ -86,10 +89,12 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
     } else {
       config.port = inherited_port(diagnostics, service, backend);
     }
-    if (!seen.insert(config.endpoint()).second)
+    const bool first =
+        backend.address ? seen.insert(config.endpoint()).second : names.emplace(config.host, config.port).second;
+    if (!first)
       diagnostics.error(backend.where, "service {}: backend {} is listed twice", service.config.name,
-                        config.endpoint().to_string());
-    service.config.backends.push_back(config);
+                        backend.address ? config.endpoint().to_string() : backend.host);
+    (backend.address ? service.config.backends : service.config.named).push_back(config);
   }
 }
 

@@ -38,6 +38,8 @@ struct StatusRange {
 using CheckValue = std::variant<bool, std::int64_t, std::string, Milliseconds, std::vector<StatusRange>,
                                 std::map<std::string, std::string>, std::vector<std::string>>;
 
+inline constexpr std::uint16_t kCheckMark = 0x6c76;  // "lv"
+
 struct CheckSpec {
   std::string type = "tcp";                   // a row of check_types(); "none": always up
   Milliseconds interval{2000};                // from the start of one check to the start of the next; 100 ms .. 1 h
@@ -47,6 +49,8 @@ struct CheckSpec {
   std::optional<Milliseconds> fast_interval;  // instead of interval while results point to another state
   std::optional<IpAddress> connect;           // check this host instead of the backend
   std::optional<std::uint16_t> port;          // check this port instead of the backend's
+  std::optional<IpAddress> via;               // resolved: the VIP that is asked on the backend, not its own address
+  std::uint32_t mark = 0;                     // of this check's packets, tells the data plane `via`; 0: none
   std::map<std::string, CheckValue> params;   // every parameter of the type, defaults filled in
 
   // What is asked to know about a backend.
@@ -74,6 +78,8 @@ struct BackendConfig {
   ForwardMethod forward = ForwardMethod::nat;  // resolved: the service's unless overridden
   unsigned tier = 0;                           // 0: in use first; 1..9: when the tiers before have nobody; kSorryTier
   std::optional<CheckList> checks = {};        // instead of the service's
+  std::string host = {};                       // the DNS name that the address is of; empty: it was written as it is
+  bool leaving = false;                        // the name has lost this address: no new flows
 
   [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
@@ -149,12 +155,23 @@ struct ServiceConfig {
   LifeRules life;
   PoolRules pool;
   std::vector<BackendConfig> backends;  // in the operator's order, which rr and ties of lc follow; unique endpoints
+  std::vector<BackendConfig> named;     // by DNS name (`host`), without address: core/names.h makes `backends` of them
 
   [[nodiscard]] Family family() const { return listeners.front().address.family(); }
   [[nodiscard]] const CheckList& checks_of(const BackendConfig& backend) const {
     return backend.checks ? *backend.checks : checks;
   }
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+// How backends that are given by DNS name follow it.
+struct NameRules {
+  Milliseconds min_ttl{5'000};    // no sooner is a name asked for again, whatever its TTL, also after a failure
+  Milliseconds max_ttl{300'000};  // no later
+  unsigned max_addresses = 32;    // of one name; others are left out
+  Milliseconds drain{600'000};    // what flows of an address that the name has lost get to end
+  std::vector<Endpoint> servers;  // asked instead of those of resolv.conf
+  friend bool operator==(const NameRules&, const NameRules&) = default;
 };
 
 // Idle times after which a flow ends; IPVS' defaults. 1 s .. 30,000 s, kept in steps of about 1.07 s.
@@ -233,6 +250,7 @@ struct Config {
   std::vector<ServiceConfig> services;      // may be empty
   TimeoutConfig timeouts;
   LimitConfig limits;
+  NameRules names;
   bool manage_vips = true;           // VIPs are put on an interface while lvsd runs
   std::string vip_interface = "lo";  // where to
   std::optional<HaConfig> ha;        // nullopt: this router is always active
@@ -240,8 +258,9 @@ struct Config {
   std::string maintenance_dir;  // files in it take backends out of service; empty: none
   std::uint32_t hash_seed = 0;  // of sh, dh, mh: give all routers of a site the same
   std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
-  unsigned max_programs = 128;                                                      // at once, of exec checks
-  std::string log_level = "info";                                                   // debug, info, warning, error
+  std::uint16_t check_mark = kCheckMark;  // high half of the marks of checks with `via`
+  unsigned max_programs = 128;            // at once, of exec checks
+  std::string log_level = "info";         // debug, info, warning, error
 
   friend bool operator==(const Config&, const Config&) = default;
 };
