@@ -18,6 +18,8 @@
  *   reasons        enum lvs_reason -> u64 per CPU                       XDP writes, lvsd sums
  *   names          service id -> char[64]; retired: service id -> counters of removed backends    lvsd only
  *   ports          devmap, port number -> ifindex                       lvsd writes, XDP redirects through it
+ *   via            mark of a check's packets -> the VIP it goes to      lvsd writes, the egress program reads
+ *   check_origins  such a check's flow -> the backend it was sent to    the egress program writes, XDP reads
  *   control        (global data) seeds, masks, timeouts, ports, gateways
  *
  * Backend ids are unique to one (service, address, port) and are not used again before a full sweep of the flow table
@@ -38,6 +40,7 @@
 #define LVS_MAX_BACKENDS 1048576
 #define LVS_MAX_SERVICES 65536
 #define LVS_LOCKS 4096
+#define LVS_MAX_VIA 1024	/* VIPs that checks go to */
 #define LVS_MAX_CANDIDATES 4096 /* backends that lc and wlc compare for one new flow */
 
 /* ---- listeners and reals ------------------------------------------------------------------------------------- */
@@ -66,6 +69,8 @@ struct lvs_listener {
 
 #define LVS_REAL_SHARED 1 /* several (service, backend) pairs have this address and port: the flow tells which */
 
+#define LVS_REAL_CHECK 2 /* a VIP from which backends answer health checks; `backend` is one that no flow has */
+
 /* What a packet coming from a NAT backend may be a reply to. */
 struct lvs_real {
 	__u32 backend;	/* the only one, unless SHARED */
@@ -85,6 +90,28 @@ struct lvs_vip {
 	__u32 sum;
 	__u32 service;
 	__u32 zero;
+};
+
+/* ---- checks that go to a VIP on a backend --------------------------------------------------------------------- */
+
+struct lvs_via {
+	__be32 addr[4];
+	__u8 family; /* AF_INET or AF_INET6 */
+	__u8 zero[3];
+};
+
+/* As the backend's answer has it. */
+struct lvs_check_flow {
+	__be32 vip[4];
+	__be32 local[4]; /* the check's own address and port */
+	__be16 vip_port;
+	__be16 local_port;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+struct lvs_check_origin {
+	__be32 addr[4]; /* of the backend: whom the check's socket is connected to */
 };
 
 /* ---- services and backends ----------------------------------------------------------------------------------- */
@@ -294,6 +321,9 @@ LVS_ASSERT_SIZE(struct lvs_key6, 20);
 LVS_ASSERT_SIZE(struct lvs_listener, 16);
 LVS_ASSERT_SIZE(struct lvs_real, 32);
 LVS_ASSERT_SIZE(struct lvs_vip, 32);
+LVS_ASSERT_SIZE(struct lvs_via, 20);
+LVS_ASSERT_SIZE(struct lvs_check_flow, 40);
+LVS_ASSERT_SIZE(struct lvs_check_origin, 16);
 LVS_ASSERT_SIZE(struct lvs_service, 8);
 LVS_ASSERT_SIZE(struct lvs_backend, 64);
 LVS_ASSERT_SIZE(struct lvs_load, 16);

@@ -275,9 +275,11 @@ static __always_inline int flow_find_slowly(const struct flow_id *id, const stru
 	__u32 place = v6 ? flow_search6(&id_copy, &m_copy, &word) : flow_search4(&id_copy, &m_copy, &word);
 	void *slots;
 
+	if (!place)
+		return 0;
 	found->overflow = place >= PLACE(3, 0);
 	slots = found->overflow ? flow_overflow(id, v6) : flow_bucket(id, place >= PLACE(2, 0), v6);
-	if (!place || !slots)
+	if (!slots)
 		return 0;
 	place &= (found->overflow ? FLOW_OVERFLOW_SLOTS(v6) : FLOW_BUCKET_SLOTS(v6)) - 1;
 	found->where = (__u64 *)slot_word(slot_at(slots, place, v6), v6);

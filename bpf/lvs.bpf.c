@@ -14,6 +14,7 @@
 #include "schedule.h"
 #include "forward.h"
 #include "reset.h"
+#include "check_path.h"
 #include "count.h"
 
 /* Fragments, options and damaged headers concern us only on their way to a virtual service address. */
@@ -216,7 +217,7 @@ static __always_inline int reply(struct xdp_md *ctx, struct packet *p, const str
 	__u64 hop;
 
 	if (!find_reply(p, real, &flow, v6))
-		return XDP_PASS;
+		return real->flags & LVS_REAL_CHECK ? check_answered(ctx, v6) : XDP_PASS;
 	if (LVS_WORD_TIME(flow.word) != now && flow_expired(flow.word, now))
 		return XDP_PASS;
 	backend = LVS_WORD_BACKEND(flow.word);
@@ -268,6 +269,12 @@ int lvs(struct xdp_md *ctx)
 	default:
 		return XDP_PASS;
 	}
+}
+
+SEC("tc")
+int lvs_check(struct __sk_buff *skb)
+{
+	return check_sent(skb);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -175,6 +175,21 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } ports SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LVS_MAX_VIA);
+	__type(key, __u32);
+	__type(value, struct lvs_via);
+} via SEC(".maps");
+
+/* An entry is needed while one check lasts: 16384 are 3 s of 5000 such checks a second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct lvs_check_flow);
+	__type(value, struct lvs_check_origin);
+} check_origins SEC(".maps");
+
 /* A map of its own, so that it can be pinned and kept while the program is replaced. */
 struct lvs_control control SEC(".data.control");
 

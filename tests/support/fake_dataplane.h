@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,7 @@ class FakeDataplane : public Dataplane {
  public:
   // ---- for the test: what calls answer
   std::optional<Error> apply_error;                // apply() fails and changes nothing
+  std::optional<Error> via_error;                  // set_via_checks() fails and changes nothing
   std::map<std::string, Error> attach_errors;      // by interface
   std::map<std::string, std::string> generic;      // interfaces that take generic mode only, and why
   std::map<BackendRef, TrafficCounters> traffic;   // of installed backends
@@ -35,6 +37,7 @@ class FakeDataplane : public Dataplane {
   std::map<IpAddress, NextHop> next_hops;
   std::map<std::string, PortRequest> requests;  // of attached ports, as last updated
   std::vector<std::string> detached;
+  std::set<ViaCheck> via_checks;
   std::uint64_t sweeps = 0;
   [[nodiscard]] const Desired& desired() const { return applied.back(); }
 
@@ -87,6 +90,12 @@ class FakeDataplane : public Dataplane {
       next_hops[address] = *hop;
     else
       next_hops.erase(address);
+  }
+
+  Result<void> set_via_checks(const std::set<ViaCheck>& checks) override {
+    if (via_error) return tl::make_unexpected(*via_error);
+    via_checks = checks;
+    return {};
   }
 
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return lost; }

@@ -105,6 +105,11 @@ class XdpHarness {
   Outcome run(View frame, unsigned port = 1) const;
   [[nodiscard]] int program_fd() const;
 
+  // ---- checks that go to a VIP on a backend
+  void add_check(std::uint32_t mark, const std::string& vip, std::uint16_t port, std::uint8_t protocol);
+  // Through the egress program; `verdict` is TC_ACT_*.
+  Outcome send_check(View frame, std::uint32_t mark) const;
+
   // ---- what has been counted, summed over the CPUs
   [[nodiscard]] std::uint64_t reason(lvs_reason reason) const;
   [[nodiscard]] std::map<std::string, std::uint64_t> reasons() const;  // those that are not zero

@@ -115,11 +115,13 @@ Result<dataplane::ApplySummary> Balancer::apply(Plan plan) {
 // The monitor goes first, because it knows what the backends of the new configuration are fit for; should the data
 // plane refuse, it goes back to the configuration that runs.
 Result<dataplane::ApplySummary> Balancer::load(const Config& config, const AdoptedHealths& adopted) {
+  if (auto ready = dataplane_.set_via_checks(via_checks(config)); !ready) return tl::make_unexpected(ready.error());
   const AdoptedHealths before = decided();
   monitor_.set(config, adopted);
   auto summary = apply(compute(config, overrides_));
   if (!summary) {
     monitor_.set(config_, before);
+    (void)dataplane_.set_via_checks(via_checks(config_));
     return summary;
   }
   config_ = config;

@@ -121,6 +121,7 @@ class Adoption {
   template <typename Key>
   void adopt_reals(std::string_view map) {
     for (const auto& [key, value] : maps_.entries<Key, lvs_real>(map)) {
+      if ((value.flags & LVS_REAL_CHECK) != 0) continue;  // of checks: via.cc
       const IpAddress address = address_of(key);
       const auto protocol = static_cast<Protocol>(key.protocol);
       const Listener vip{decode_address(value.vip, address.family()), decode_port(value.vip_port), protocol};

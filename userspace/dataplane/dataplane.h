@@ -10,11 +10,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/desired.h"
 #include "core/result.h"
+#include "core/via.h"
 
 namespace xlvs::dataplane {
 
@@ -151,6 +153,11 @@ class Dataplane {
 
   // The next hop of every backend with this address, now and for backends added later; nullopt: not resolved.
   virtual void set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) = 0;
+
+  // The complete set of checks that go to a VIP on a backend. While there is one, every port has the egress program
+  // that takes them there: on all of them before the first check, as one that slipped through would ask the backend's
+  // own address. An error (it names the interface) has changed nothing.
+  virtual Result<void> set_via_checks(const std::set<ViaCheck>& checks) = 0;
 
   // One step of expiring, recounting and freeing ids: looks at no more than `buckets` buckets, so that the event loop
   // stays responsive. Returns true when this step completed a sweep of the whole table. At 100 ms per step of 1/20 of

@@ -56,6 +56,7 @@ struct Shape {
   std::string_view map;
   std::uint32_t key_size;
   std::uint32_t value_size;
+  bool later = false;  // an older build of this layout does not have it
 };
 
 constexpr std::uint32_t kIndex = sizeof(std::uint32_t);
@@ -80,6 +81,8 @@ constexpr std::array kShapes{
     Shape{"overflow6", kIndex, sizeof(lvs_overflow6)},
     Shape{"ports", kIndex, kIndex},
     Shape{"control", kIndex, sizeof(lvs_control)},
+    Shape{"via", kIndex, sizeof(lvs_via), true},
+    Shape{"check_origins", sizeof(lvs_check_flow), sizeof(lvs_check_origin), true},
 };
 
 Result<std::uint32_t> checked_size(const Shape& shape, const std::map<std::string, Fd, std::less<>>& fds) {
@@ -105,6 +108,7 @@ Result<Maps> Maps::open(std::map<std::string, Fd> fds) {
   maps.cpus_ = static_cast<std::size_t>(std::max(libbpf_num_possible_cpus(), 1));
   for (auto& [name, fd] : fds) maps.fds_.emplace(name, std::move(fd));
   for (const Shape& shape : kShapes) {
+    if (shape.later && !maps.fds_.contains(shape.map)) continue;
     auto size = checked_size(shape, maps.fds_);
     if (!size) return tl::make_unexpected(size.error());
     maps.sizes_.emplace(shape.map, *size);

@@ -99,6 +99,7 @@ class Maps {
   [[nodiscard]] const std::map<std::string, std::uint32_t>& sizes() const { return sizes_; }
 
   // ---- hashes and the devmap
+  [[nodiscard]] bool has(std::string_view map) const { return fds_.find(map) != fds_.end(); }
   [[nodiscard]] Result<void> put(std::string_view map, const void* key, const void* value);
   void erase(std::string_view map, const void* key);  // absent is fine
   template <typename Key, typename Value>

@@ -118,6 +118,10 @@ int BpfObject::program() const {
   return bpf_program__fd(skeleton_->progs.lvs);
 }
 
+int BpfObject::check_program() const {
+  return bpf_program__fd(skeleton_->progs.lvs_check);
+}
+
 std::vector<std::pair<std::string, int>> BpfObject::maps() const {
   std::vector<std::pair<std::string, int>> out;
   bpf_map* map = nullptr;

@@ -17,6 +17,7 @@ namespace xlvs::dataplane {
 namespace {
 
 constexpr const char* kProgram = "program";
+constexpr const char* kCheckProgram = "check_program";
 
 Fd duplicate(int fd) {
   return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -56,10 +57,11 @@ Result<Opened> first_load(Pins pins, const OpenOptions& options) {
   if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
   auto pinned = object->maps();
   pinned.emplace_back(kProgram, object->program());
+  pinned.emplace_back(kCheckProgram, object->check_program());
   if (auto done = pins.create(pinned); !done) return tl::make_unexpected(done.error());
   Fd program = duplicate(object->program());
   spdlog::info("loaded XDP program {} (instance {})", program_id(program.get()), options.instance);
-  return Opened{std::move(pins), *std::move(maps), std::move(program)};
+  return Opened{std::move(pins), *std::move(maps), std::move(program), duplicate(object->check_program())};
 }
 
 Result<void> check_limits(const Maps& maps, const OpenOptions& options) {
@@ -100,33 +102,47 @@ Result<Fd> upgrade(Pins& pins, Maps& maps) {
   // No hash while program, links and hash do not agree: whichever build starts after a crash in between loads its own.
   store_hash(maps.control(), ObjectHash{});
   replace_in_links(pins, object->program());
-  if (auto done = pins.replace(kProgram, object->program()); !done) return tl::make_unexpected(done.error());
+  for (const auto& [name, program] :
+       {std::pair(kProgram, object->program()), std::pair(kCheckProgram, object->check_program())})
+    if (auto done = pins.replace(name, program); !done) return tl::make_unexpected(done.error());
   store_hash(maps.control(), object_hash());
   return duplicate(object->program());
 }
 
-Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
+Result<Maps> pinned_maps(const Pins& pins) {
   auto fds = pins.maps();
   if (!fds) return tl::make_unexpected(fds.error());
-  auto maps = Maps::open(*std::move(fds));
+  return Maps::open(*std::move(fds));
+}
+
+Fd pinned_program(const Pins& pins, const char* name) {
+  auto program = pins.get(name);
+  return program ? *std::move(program) : Fd();
+}
+
+Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
+  auto maps = pinned_maps(pins);
   if (!maps) return tl::make_unexpected(maps.error());
   if (auto good = check_limits(*maps, options); !good) return tl::make_unexpected(good.error());
-  auto program = pins.get(kProgram);
+  Fd program = pinned_program(pins, kProgram);
+  Fd check_program = pinned_program(pins, kCheckProgram);
   const ObjectHash own = object_hash();
-  if (program && std::equal(own.begin(), own.end(), maps->control().object_hash)) {
-    spdlog::info("adopted XDP program {} (instance {})", program_id(program->get()), options.instance);
-    return Opened{std::move(pins), *std::move(maps), *std::move(program)};
+  if (program.valid() && check_program.valid() && std::equal(own.begin(), own.end(), maps->control().object_hash)) {
+    spdlog::info("adopted XDP program {} (instance {})", program_id(program.get()), options.instance);
+    return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program)};
   }
   auto upgraded = upgrade(pins, *maps);
   if (upgraded) {
-    spdlog::info("replaced XDP program {} by {} (instance {})", program ? program_id(program->get()) : 0,
-                 program_id(upgraded->get()), options.instance);
-    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded)};
+    spdlog::info("replaced XDP program {} by {} (instance {})", program_id(program.get()), program_id(upgraded->get()),
+                 options.instance);
+    maps = pinned_maps(pins);  // with those that are new in this build
+    if (!maps) return tl::make_unexpected(maps.error());
+    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded), pinned_program(pins, kCheckProgram)};
   }
-  if (!program) return tl::make_unexpected(upgraded.error());
-  spdlog::error("the XDP program of this build can not be loaded, program {} goes on: {}", program_id(program->get()),
+  if (!program.valid()) return tl::make_unexpected(upgraded.error());
+  spdlog::error("the XDP program of this build can not be loaded, program {} goes on: {}", program_id(program.get()),
                 upgraded.error().message);
-  return Opened{std::move(pins), *std::move(maps), *std::move(program)};
+  return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program)};
 }
 
 }  // namespace

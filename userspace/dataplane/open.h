@@ -13,6 +13,7 @@ struct Opened {
   Pins pins;
   Maps maps;
   Fd program;
+  Fd check_program;
 };
 
 [[nodiscard]] Result<Opened> load_or_adopt(const OpenOptions& options);

@@ -14,12 +14,16 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "dataplane/attach.h"
+#include "dataplane/egress.h"
+
 namespace xlvs::dataplane {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::string_view kProgram = "program";
+constexpr std::string_view kCheckProgram = "check_program";
 constexpr std::string_view kLinkPrefix = "link-";
 constexpr mode_t kMode = 0700;
 
@@ -78,6 +82,8 @@ void remove_folder(const std::string& folder) {
     const std::string path = folder + "/" + name;
     if (starts_with(name, kLinkPrefix)) {
       const Fd link(bpf_obj_get(path.c_str()));
+      if (const auto state = link.valid() ? link_state(link.get()) : LinkState{}; state && state->ifindex != 0)
+        detach_egress(state->ifindex);
       if (link.valid()) bpf_link_detach(link.get());
     }
     ::unlink(path.c_str());
@@ -177,7 +183,7 @@ Result<Fd> Pins::get(const std::string& name) const {
 Result<std::map<std::string, Fd>> Pins::maps() const {
   std::map<std::string, Fd> out;
   for (const std::string& name : names_in(root_ + "/" + current_)) {
-    if (name == kProgram || starts_with(name, kLinkPrefix)) continue;
+    if (name == kProgram || name == kCheckProgram || starts_with(name, kLinkPrefix)) continue;
     auto fd = get(name);
     if (!fd) return tl::make_unexpected(fd.error());
     out.emplace(name, *std::move(fd));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pins of one instance in bpffs:
-//   <bpffs>/lvs/<instance>/v<layout>/   every map by its name, `program`, `link-<interface>`
+//   <bpffs>/lvs/<instance>/v<layout>/   every map by its name, `program`, `check_program`, `link-<interface>`
 //   <bpffs>/lvs/<instance>/new-<pid>/   being built: renamed to v<layout> when it is complete
 //   <bpffs>/lvs/<instance>/old-<pid>/   being removed
 // bpffs renames atomically, so v<layout> is either complete or not there; what a crash leaves under the other names is

@@ -6,15 +6,17 @@
 
 #include <algorithm>
 
+#include "dataplane/egress.h"
 #include "dataplane/encode.h"
 #include "dataplane/open.h"
 
 namespace xlvs::dataplane {
 
-XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, const LimitConfig& limits)
+XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, const LimitConfig& limits)
     : pins_(std::move(pins)),
       maps_(std::move(maps)),
       program_(std::move(program)),
+      check_program_(std::move(check_program)),
       limits_(limits),
       sweeper_(maps_),
       port_numbers_(maps_) {}
@@ -22,9 +24,11 @@ XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, const LimitConfig& 
 Result<std::unique_ptr<XdpDataplane>> XdpDataplane::open(const OpenOptions& options) {
   auto opened = load_or_adopt(options);
   if (!opened) return tl::make_unexpected(opened.error());
-  std::unique_ptr<XdpDataplane> dataplane(
-      new XdpDataplane(std::move(opened->pins), std::move(opened->maps), std::move(opened->program), options.limits));
+  std::unique_ptr<XdpDataplane> dataplane(new XdpDataplane(std::move(opened->pins), std::move(opened->maps),
+                                                           std::move(opened->program), std::move(opened->check_program),
+                                                           options.limits));
   dataplane->adopt_maps();
+  dataplane->adopt_via_checks();
   dataplane->adopt_links();
   return dataplane;
 }
@@ -119,6 +123,9 @@ Result<PortStatus> XdpDataplane::attach(const PortRequest& request) {
     spdlog::info("{}: the XDP link is of another interface or mode; attaching anew", request.name);
     drop_port(request.name);
   }
+  if (via_on_)
+    if (auto done = attach_check_program(request.ifindex, request.name); !done)
+      return tl::make_unexpected(done.error());
   // The port first: the program may see packets as soon as it is attached.
   const auto number = port_numbers_.add(request);
   if (!number) return tl::make_unexpected(number.error());
@@ -146,6 +153,7 @@ void XdpDataplane::drop_port(const std::string& name) {
   if (found == ports_.end()) return;
   Port port = std::move(found->second);
   ports_.erase(found);
+  if (const auto state = link_state(port.link.get()); state && state->ifindex != 0) detach_egress(state->ifindex);
   detach_link(port.link.get());
   pins_.remove(Pins::link_name(name));
   refresh_hops();

@@ -29,6 +29,7 @@ class XdpDataplane final : public Dataplane {
   void update_port(const PortRequest& port) override;
   [[nodiscard]] std::vector<PortStatus> ports() const override;
   void set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) override;
+  Result<void> set_via_checks(const std::set<ViaCheck>& checks) override;
   bool sweep_step(std::size_t buckets) override;
   [[nodiscard]] std::size_t bucket_count() const override { return FlowTable(maps_).bucket_count(); }
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return sweeper_.lost(); }
@@ -49,12 +50,18 @@ class XdpDataplane final : public Dataplane {
     PortStatus status;
   };
 
-  XdpDataplane(Pins pins, Maps maps, Fd program, const LimitConfig& limits);
+  XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, const LimitConfig& limits);
   void adopt_maps();
   void adopt_links();
   [[nodiscard]] Result<bool> adopt_link(const PortRequest& request, Port& port);
   void take_over_renamed(const PortRequest& request);
   void drop_port(const std::string& name);
+
+  // ---- via.cc
+  void adopt_via_checks();
+  [[nodiscard]] Result<void> put_via_check(const ViaCheck& check);
+  void erase_via_check(const ViaCheck& check);
+  [[nodiscard]] Result<void> attach_check_program(unsigned ifindex, const std::string& interface);
 
   // ---- apply.cc
   class Applier;
@@ -75,11 +82,14 @@ class XdpDataplane final : public Dataplane {
   Pins pins_;
   Maps maps_;
   Fd program_;
+  Fd check_program_;
   LimitConfig limits_;
   Registry registry_;
   Reals reals_;                    // as `reals4` and `reals6` hold them
   std::set<IpAddress> addresses_;  // as the listener maps hold them
   bool reals_unknown_ = true;      // until an apply() has compared them
+  std::set<ViaCheck> via_;         // as `via` and the flagged entries of the reals hold them
+  bool via_on_ = false;            // ports have the egress program
   Sweeper sweeper_;
   PortNumbers port_numbers_;
   std::map<std::string, Port> ports_;
