@@ -10,9 +10,9 @@
 namespace xlvs::health {
 namespace {
 
-awaitable<ProbeResult> ask(boost::asio::io_context& loop, Endpoint endpoint, std::string request, Progress& progress) {
+awaitable<ProbeResult> ask(boost::asio::io_context& loop, Destination to, std::string request, Progress& progress) {
   tcp::socket socket(loop);
-  if (auto failure = co_await connect(socket, endpoint)) co_return *failure;
+  if (auto failure = co_await connect(socket, to)) co_return *failure;
   progress.missing = "connected, but no complete line";
   if (!request.empty()) {
     if (auto failure = co_await send(socket, request)) co_return *failure;
@@ -37,8 +37,8 @@ awaitable<ProbeResult> ask(boost::asio::io_context& loop, Endpoint endpoint, std
 }  // namespace
 
 std::unique_ptr<Prober> make_agent(boost::asio::io_context& loop, const ProbeTarget& target) {
-  return make_conversation(loop, [endpoint = target.endpoint, request = bytes_parameter(target.spec, "send")](
-                                     auto& io, Progress& progress) { return ask(io, endpoint, request, progress); });
+  return make_conversation(loop, [to = destination(target), request = bytes_parameter(target.spec, "send")](
+                                     auto& io, Progress& progress) { return ask(io, to, request, progress); });
 }
 
 }  // namespace xlvs::health

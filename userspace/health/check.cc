@@ -15,6 +15,16 @@ const ProberType& prober_type(const std::string& name) {
   return *found;
 }
 
+// What a check via a VIP found says where it went, and a silence what to look for.
+void name_vip(const ProbeTarget& target, ProbeResult& result) {
+  if (result.passed || !target.spec.via) return;
+  const std::string vip = Endpoint{*target.spec.via, target.endpoint.port}.to_string();
+  const bool silent = result.reason == "timeout" || result.reason == "unreachable";
+  result.detail = silent ? fmt::format("no answer at VIP {} on this server: is the VIP configured on its lo? ({})", vip,
+                                       result.detail)
+                         : fmt::format("at VIP {} on this server: {}", vip, result.detail);
+}
+
 }  // namespace
 
 Check::Check(boost::asio::io_context& loop, ProbeTarget target, const Events& events)
@@ -46,6 +56,7 @@ void Check::probe(Clock::time_point planned) {
 void Check::finish(Clock::time_point begin, ProbeResult result) {
   if (stopped_) return;
   const auto self = shared_from_this();
+  name_vip(target_, result);
   last_ = std::move(result);
   last_at_ = std::chrono::system_clock::now();
   const bool hurry = events_.finished(*this);

@@ -141,15 +141,32 @@ udp::endpoint udp_endpoint(const Endpoint& endpoint) {
   return asio_endpoint<udp>(endpoint);
 }
 
-awaitable<std::optional<ProbeResult>> connect(tcp::socket& socket, Endpoint endpoint) {
-  const auto [error] = co_await socket.async_connect(tcp_endpoint(endpoint), kTuple);
+namespace {
+
+template <typename Socket>
+std::optional<ProbeResult> open(Socket& socket, const typename Socket::protocol_type& protocol, const Destination& to) {
+  boost::system::error_code error;
+  socket.open(protocol, error);
+  if (error) return connect_failure(error.value());
+  if (!prepare_socket(socket.native_handle(), to.endpoint.address.family(), to.mark)) return connect_failure(errno);
+  return std::nullopt;
+}
+
+}  // namespace
+
+awaitable<std::optional<ProbeResult>> connect(tcp::socket& socket, Destination to) {
+  const tcp::endpoint endpoint = tcp_endpoint(to.endpoint);
+  if (auto failure = open(socket, endpoint.protocol(), to)) co_return failure;
+  const auto [error] = co_await socket.async_connect(endpoint, kTuple);
   if (error) co_return connect_failure(error.value());
   co_return std::nullopt;
 }
 
-std::optional<ProbeResult> connect(udp::socket& socket, const Endpoint& endpoint) {
+std::optional<ProbeResult> connect(udp::socket& socket, const Destination& to) {
+  const udp::endpoint endpoint = udp_endpoint(to.endpoint);
+  if (auto failure = open(socket, endpoint.protocol(), to)) return failure;
   boost::system::error_code error;
-  socket.connect(udp_endpoint(endpoint), error);
+  socket.connect(endpoint, error);
   if (error) return connect_failure(error.value());
   return std::nullopt;
 }

@@ -16,6 +16,7 @@
 #include <boost/asio/ip/udp.hpp>
 
 #include "health/health.h"
+#include "health/probers.h"
 
 namespace xlvs::health {
 
@@ -40,8 +41,8 @@ using Conversation = std::function<awaitable<ProbeResult>(boost::asio::io_contex
 
 [[nodiscard]] tcp::endpoint tcp_endpoint(const Endpoint& endpoint);
 [[nodiscard]] udp::endpoint udp_endpoint(const Endpoint& endpoint);
-[[nodiscard]] awaitable<std::optional<ProbeResult>> connect(tcp::socket& socket, Endpoint endpoint);
-[[nodiscard]] std::optional<ProbeResult> connect(udp::socket& socket, const Endpoint& endpoint);
+[[nodiscard]] awaitable<std::optional<ProbeResult>> connect(tcp::socket& socket, Destination to);
+[[nodiscard]] std::optional<ProbeResult> connect(udp::socket& socket, const Destination& to);
 [[nodiscard]] awaitable<std::optional<ProbeResult>> send(tcp::socket& socket, std::string_view bytes);
 [[nodiscard]] awaitable<std::optional<ProbeResult>> send(udp::socket& socket, std::string_view datagram);
 

@@ -16,7 +16,7 @@ namespace xlvs::health {
 namespace {
 
 struct Plan {
-  Endpoint endpoint;
+  Destination to;
   DnsExpectation expected;
   bool tcp_only = false;
 };
@@ -45,7 +45,7 @@ awaitable<std::optional<ProbeResult>> fill(tcp::socket& socket, std::string& byt
 awaitable<ProbeResult> over_tcp(boost::asio::io_context& loop, PlanPtr plan, Progress& progress) {
   progress.missing = "no TCP connection";
   tcp::socket socket(loop);
-  if (auto failure = co_await connect(socket, plan->endpoint)) co_return *failure;
+  if (auto failure = co_await connect(socket, plan->to)) co_return *failure;
   progress.missing = "connected, but no complete reply";
   const std::uint16_t id = random_id();
   const std::string query = make_dns_query(plan->expected, id);
@@ -68,7 +68,7 @@ awaitable<ProbeResult> over_tcp(boost::asio::io_context& loop, PlanPtr plan, Pro
 
 awaitable<ProbeResult> over_udp(boost::asio::io_context& loop, PlanPtr plan, Progress& progress) {
   udp::socket socket(loop);
-  if (auto failure = connect(socket, plan->endpoint)) co_return *failure;
+  if (auto failure = connect(socket, plan->to)) co_return *failure;
   progress.missing = "no reply";
   const std::uint16_t id = random_id();
   const std::string query = make_dns_query(plan->expected, id);
@@ -87,7 +87,7 @@ awaitable<ProbeResult> over_udp(boost::asio::io_context& loop, PlanPtr plan, Pro
 
 std::unique_ptr<Prober> make_dns(boost::asio::io_context& loop, const ProbeTarget& target) {
   auto plan = std::make_shared<Plan>();
-  plan->endpoint = target.endpoint;
+  plan->to = destination(target);
   const auto text = [&](const char* name, std::string& to) {
     if (const auto* value = parameter<std::string>(target.spec, name)) to = *value;
   };

@@ -57,6 +57,7 @@ class ServingJudge final : public HttpJudge {
 std::unique_ptr<Prober> make_grpc(boost::asio::io_context& loop, const ProbeTarget& target) {
   HttpRequest request;
   request.endpoint = target.endpoint;
+  request.mark = target.spec.mark;
   request.path = "/grpc.health.v1.Health/Check";
   request.headers = {{"Content-Type", "application/grpc"}, {"TE", "trailers"}};
   request.http2 = true;

@@ -114,6 +114,7 @@ std::unique_ptr<Prober> make_http_check(boost::asio::io_context& loop, const Pro
                                         std::optional<TlsOptions> tls) {
   HttpRequest request;
   request.endpoint = target.endpoint;
+  request.mark = target.spec.mark;
   request.tls = std::move(tls);
   const auto text = [&](const char* name, std::string& to) {
     if (const auto* value = parameter<std::string>(target.spec, name)) to = *value;

@@ -53,6 +53,7 @@ class HttpProber final : public Prober {
   void set_headers(const HttpRequest& request);
   void set_bounds();
   void set_tls(const TlsOptions& tls);
+  static int on_socket(void* self, curl_socket_t socket, curlsocktype purpose);
   static std::size_t on_header(const char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(const char* data, std::size_t size, std::size_t count, void* self);
 
@@ -68,6 +69,8 @@ class HttpProber final : public Prober {
   curl_slist* connect_to_ = nullptr;
   std::unique_ptr<const HttpJudge> judge_;
   std::optional<TlsOptions> tls_;
+  Family family_;
+  std::uint32_t mark_;
   bool http2_;
   std::vector<std::string> wanted_fields_;
   char error_[CURL_ERROR_SIZE] = "";
@@ -88,6 +91,8 @@ HttpProber::HttpProber(boost::asio::io_context& loop, const HttpRequest& request
       easy_(curl_easy_init()),
       judge_(std::move(judge)),
       tls_(request.tls),
+      family_(request.endpoint.address.family()),
+      mark_(request.mark),
       http2_(request.http2),
       wanted_fields_(request.wanted_fields) {
   if (easy_ == nullptr) std::abort();
@@ -146,6 +151,8 @@ void HttpProber::set_bounds() {
   curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_);
+  curl_easy_setopt(easy_, CURLOPT_SOCKOPTFUNCTION, &HttpProber::on_socket);
+  curl_easy_setopt(easy_, CURLOPT_SOCKOPTDATA, this);
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &HttpProber::on_header);
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &HttpProber::on_body);
@@ -172,6 +179,11 @@ void HttpProber::start(std::chrono::milliseconds timeout, std::function<void(Pro
   error_[0] = '\0';
   curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
   curl_.start(easy_, [this](CURLcode code) { finish(code); });
+}
+
+int HttpProber::on_socket(void* self, curl_socket_t socket, curlsocktype /*purpose*/) {
+  const auto& prober = *static_cast<const HttpProber*>(self);
+  return prepare_socket(socket, prober.family_, prober.mark_) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
 }
 
 std::size_t HttpProber::on_header(const char* data, std::size_t size, std::size_t count, void* self) {

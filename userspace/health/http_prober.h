@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxBody = 1U << 20;
 
 struct HttpRequest {
   Endpoint endpoint;
+  std::uint32_t mark = 0;  // as Destination::mark
   std::string method = "GET";
   std::string path = "/";
   std::string host;                            // empty: the name of TLS, else the address and port

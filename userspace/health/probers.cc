@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "health/probers.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +20,20 @@ std::span<const ProberType> prober_types() {
       {"grpc", make_grpc},   {"agent", make_agent}, {"exec", make_exec},
   };
   return kTypes;
+}
+
+Destination destination(const ProbeTarget& target) {
+  return {target.endpoint, target.spec.mark};
+}
+
+// What is for a VIP must not go further than the backend: one that lost the VIP might send it back to the router, which
+// would find it another backend, and that one would answer.
+bool prepare_socket(int socket, Family family, std::uint32_t mark) {
+  if (mark == 0) return true;
+  constexpr int kOneHop = 1;
+  if (::setsockopt(socket, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0) return false;
+  return family == Family::ipv4 ? ::setsockopt(socket, IPPROTO_IP, IP_TTL, &kOneHop, sizeof(kOneHop)) == 0
+                                : ::setsockopt(socket, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &kOneHop, sizeof(kOneHop)) == 0;
 }
 
 ProbeResult connect_failure(int error_number) {

@@ -21,6 +21,16 @@ std::unique_ptr<Prober> make_grpc(boost::asio::io_context& loop, const ProbeTarg
 std::unique_ptr<Prober> make_agent(boost::asio::io_context& loop, const ProbeTarget& target);
 std::unique_ptr<Prober> make_exec(boost::asio::io_context& loop, const ProbeTarget& target);
 
+// Where a prober connects to, and how.
+struct Destination {
+  Endpoint endpoint;
+  std::uint32_t mark = 0;  // not 0: the data plane takes these packets to a VIP there
+};
+[[nodiscard]] Destination destination(const ProbeTarget& target);
+
+// Before the socket is connected. False: errno says why, and the check must not go on: it would go elsewhere.
+[[nodiscard]] bool prepare_socket(int socket, Family family, std::uint32_t mark);
+
 // Why a connection could not be made, from the errno value that connect() gave.
 [[nodiscard]] ProbeResult connect_failure(int error_number);
 

@@ -12,7 +12,7 @@ namespace xlvs::health {
 namespace {
 
 struct Plan {
-  Endpoint endpoint;
+  Destination to;
   std::string send;
   Expectation expected;
 };
@@ -22,7 +22,7 @@ constexpr const char* kNoReply = "connected, but no expected reply";
 
 awaitable<ProbeResult> over_tcp(boost::asio::io_context& loop, PlanPtr plan, Progress& progress) {
   tcp::socket socket(loop);
-  if (auto failure = co_await connect(socket, plan->endpoint)) co_return *failure;
+  if (auto failure = co_await connect(socket, plan->to)) co_return *failure;
   progress.missing = kNoReply;
   if (!plan->send.empty()) {
     if (auto failure = co_await send(socket, plan->send)) co_return *failure;
@@ -39,7 +39,7 @@ awaitable<ProbeResult> over_tcp(boost::asio::io_context& loop, PlanPtr plan, Pro
 
 awaitable<ProbeResult> over_udp(boost::asio::io_context& loop, PlanPtr plan, Progress& progress) {
   udp::socket socket(loop);
-  if (auto failure = connect(socket, plan->endpoint)) co_return *failure;
+  if (auto failure = connect(socket, plan->to)) co_return *failure;
   progress.missing = "no reply";
   if (auto failure = co_await send(socket, plan->send)) co_return *failure;
   Buffer buffer;
@@ -55,7 +55,7 @@ awaitable<ProbeResult> over_udp(boost::asio::io_context& loop, PlanPtr plan, Pro
 
 std::unique_ptr<Prober> make_send_expect(boost::asio::io_context& loop, const ProbeTarget& target) {
   auto plan = std::make_shared<Plan>();
-  plan->endpoint = target.endpoint;
+  plan->to = destination(target);
   plan->send = bytes_parameter(target.spec, "send");
   plan->expected.regex = regex_parameter(target.spec, "expect_regex");
   const auto* expect = parameter<std::string>(target.spec, "expect");

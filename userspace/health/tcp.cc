@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Check type "tcp": passes when a connection is established; it is reset at once.
+#include <cerrno>
 #include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "health/probers.h"
@@ -55,8 +57,7 @@ struct Attempt {
 
 class TcpProber final : public Prober {
  public:
-  TcpProber(boost::asio::io_context& loop, const ProbeTarget& target)
-      : loop_(loop), endpoint_(asio_endpoint(target.endpoint)) {}
+  TcpProber(boost::asio::io_context& loop, const ProbeTarget& target) : loop_(loop), to_(destination(target)) {}
   TcpProber(const TcpProber&) = delete;
   TcpProber& operator=(const TcpProber&) = delete;
   ~TcpProber() override {
@@ -70,15 +71,22 @@ class TcpProber final : public Prober {
     attempt->timer.async_wait([attempt, timeout](boost::system::error_code error) {
       if (!error) attempt->finish({false, "timeout", fmt::format("no connection within {} ms", timeout.count()), {}});
     });
-    attempt->socket.async_connect(endpoint_, [attempt](boost::system::error_code error) {
+    attempt_ = attempt;
+    const tcp::endpoint endpoint = asio_endpoint(to_.endpoint);
+    boost::system::error_code unopened;
+    attempt->socket.open(endpoint.protocol(), unopened);  // should it fail, so does async_connect()
+    if (!unopened && !prepare_socket(attempt->socket.native_handle(), to_.endpoint.address.family(), to_.mark)) {
+      boost::asio::post(loop_, [attempt, result = connect_failure(errno)] { attempt->finish(result); });
+      return;
+    }
+    attempt->socket.async_connect(endpoint, [attempt](boost::system::error_code error) {
       attempt->finish(error ? connect_failure(error.value()) : ProbeResult{true, "ok", "connected", {}});
     });
-    attempt_ = std::move(attempt);
   }
 
  private:
   boost::asio::io_context& loop_;
-  tcp::endpoint endpoint_;
+  Destination to_;
   std::shared_ptr<Attempt> attempt_;
 };
 

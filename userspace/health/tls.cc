@@ -21,7 +21,7 @@ namespace {
 namespace ssl = boost::asio::ssl;
 
 struct Plan {
-  Endpoint endpoint;
+  Destination to;
   TlsOptions tls;
 };
 using PlanPtr = std::shared_ptr<const Plan>;
@@ -37,7 +37,7 @@ bool set_peer(SSL* handle, const Plan& plan) {
   if (!plan.tls.verify) return true;
   X509_VERIFY_PARAM* parameters = SSL_get0_param(handle);
   if (!name.empty()) return X509_VERIFY_PARAM_set1_host(parameters, name.c_str(), name.size()) == 1;
-  return X509_VERIFY_PARAM_set1_ip_asc(parameters, plan.endpoint.address.to_string().c_str()) == 1;
+  return X509_VERIFY_PARAM_set1_ip_asc(parameters, plan.to.endpoint.address.to_string().c_str()) == 1;
 }
 
 ProbeResult handshake_failure(const SSL* handle, bool verify, const boost::system::error_code& error) {
@@ -56,7 +56,7 @@ awaitable<ProbeResult> ask(boost::asio::io_context& loop, PlanPtr plan, Progress
   if (!set_peer(stream.native_handle(), *plan)) {
     co_return ProbeResult{false, "error", fmt::format("OpenSSL refuses the name {}", plan->tls.server_name), {}};
   }
-  if (auto failure = co_await connect(stream.next_layer(), plan->endpoint)) co_return *failure;
+  if (auto failure = co_await connect(stream.next_layer(), plan->to)) co_return *failure;
   progress.missing = "connected, but no TLS handshake";
   const auto [error] =
       co_await stream.async_handshake(ssl::stream_base::client, boost::asio::as_tuple(boost::asio::use_awaitable));
@@ -68,7 +68,7 @@ awaitable<ProbeResult> ask(boost::asio::io_context& loop, PlanPtr plan, Progress
 }  // namespace
 
 std::unique_ptr<Prober> make_tls(boost::asio::io_context& loop, const ProbeTarget& target) {
-  auto plan = std::make_shared<const Plan>(Plan{target.endpoint, tls_options(target.spec)});
+  auto plan = std::make_shared<const Plan>(Plan{destination(target), tls_options(target.spec)});
   return make_conversation(loop, [plan](auto& io, Progress& progress) { return ask(io, plan, progress); });
 }
 

@@ -10,10 +10,10 @@
 namespace xlvs::health {
 namespace {
 
-awaitable<ProbeResult> ask(boost::asio::io_context& loop, Endpoint endpoint, std::string payload, bool require_reply,
+awaitable<ProbeResult> ask(boost::asio::io_context& loop, Destination to, std::string payload, bool require_reply,
                            Progress& progress) {
   udp::socket socket(loop);
-  if (auto failure = connect(socket, endpoint)) co_return *failure;
+  if (auto failure = connect(socket, to)) co_return *failure;
   progress.missing = "no reply";
   if (!require_reply) progress.otherwise = ProbeResult{true, "ok", "no reply, and no error", {}};
   if (auto failure = co_await send(socket, payload)) co_return *failure;
@@ -27,9 +27,9 @@ awaitable<ProbeResult> ask(boost::asio::io_context& loop, Endpoint endpoint, std
 
 std::unique_ptr<Prober> make_udp(boost::asio::io_context& loop, const ProbeTarget& target) {
   const auto* require_reply = parameter<bool>(target.spec, "require_reply");
-  return make_conversation(loop, [endpoint = target.endpoint, payload = bytes_parameter(target.spec, "send"),
+  return make_conversation(loop, [to = destination(target), payload = bytes_parameter(target.spec, "send"),
                                   required = require_reply != nullptr && *require_reply](auto& io, Progress& progress) {
-    return ask(io, endpoint, payload, required, progress);
+    return ask(io, to, payload, required, progress);
   });
 }
 
