@@ -107,6 +107,8 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips});
   hooks_ = std::make_unique<Hooks>(loop_, options_.instance);
   hooks_->set(config.hooks);
+  names_ = std::make_unique<NameFollower>(loop_, host_.make_resolver(loop_), [this] { apply_names(); });
+  undo.push([this] { names_.reset(); });
   const auto changed = [this] {
     update_vips();
     health_changed();  // which saves the VIPs that are lvsd's own, too
@@ -132,11 +134,12 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   pair_->use(std::move(*pair));
   undo.push([this] { pair_->stop(); });
   if (auto result = vips_->set(config, {}, pair_->active()); !result) return result;
-  auto applied = balancer_->load(config, adopt_health(*state));
+  auto applied = balancer_->load(with_names(config, state->state.names), adopt_health(*state));
   if (!applied) return tl::make_unexpected(applied.error());
+  names_->follow(config, state->state.names);
   update_vips();
   read_maintenance();
-  next_hops_->follow(config);
+  next_hops_->follow(balancer_->config());
   interfaces_->keep_only(config.interfaces);
   return {};
 }
@@ -153,6 +156,26 @@ void Agent::update_vips() {
 
 void Agent::read_maintenance() {
   balancer_->set_maintenance(read_maintenance_dir(balancer_->config().maintenance_dir));
+}
+
+// As a reload would that changed nothing but backends.
+void Agent::apply_names() {
+  const auto applied = balancer_->load(with_names(without_names(balancer_->config()), names_->memories()));
+  if (!applied && names_error_ != applied.error().message)
+    spdlog::error("cannot apply the addresses of names: {}", applied.error().message);
+  names_error_ = applied ? "" : applied.error().message;
+  next_hops_->follow(balancer_->config());
+  state_keeper_->save_soon();
+}
+
+void Agent::look_for_drained() {
+  if (!names_error_.empty()) apply_names();
+  if (!names_->has_leaving()) return;
+  std::set<IpAddress> busy;
+  for (const dataplane::ServiceStats& service : dataplane_->stats().services)
+    for (const dataplane::BackendStats& backend : service.backends)
+      if (backend.active + backend.inactive > 0) busy.insert(backend.endpoint.address);
+  names_->forget_drained([&](const Name&, const IpAddress& address) { return !busy.contains(address); });
 }
 
 // Health goes on where the earlier lvsd left it, but only for backends that the maps hold: then clients use them now.
@@ -190,6 +213,7 @@ void Agent::start_tickers() {
     update_vips();
   });
   every(kMaintenance, [this] { read_maintenance(); });
+  every(kRetryInterfaces, [this] { look_for_drained(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }
 
@@ -229,7 +253,7 @@ Result<control::ConfigApplied> Agent::reload() {
 Result<control::ConfigApplied> Agent::try_reload() {
   auto loaded = load_configuration(options_.config_path);
   if (!loaded) return tl::make_unexpected(loaded.error());
-  const Config before = balancer_->config();
+  const Config before = without_names(balancer_->config());
   const Config& next = loaded->config;
   if (auto result = check_reloadable(before, next); !result) return tl::make_unexpected(result.error());
   if (auto result = check_programs(next); !result) return tl::make_unexpected(result.error());
@@ -253,14 +277,16 @@ Result<control::ConfigApplied> Agent::try_reload() {
   undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
   const bool active = pair->keep ? pair_->active() : !next.ha;
   if (auto result = vips_->set(next, balancer_->pools(), active); !result) return tl::make_unexpected(result.error());
-  if (auto result = balancer_->load(next); !result) return tl::make_unexpected(result.error());
+  if (auto result = balancer_->load(with_names(next, names_->memories())); !result)
+    return tl::make_unexpected(result.error());
   undo.release();
+  names_->follow(next);
   hooks_->set(next.hooks);
   pair_->use(std::move(*pair));
   update_vips();
   read_maintenance();
 
-  next_hops_->follow(next);
+  next_hops_->follow(balancer_->config());
   interfaces_->keep_only(next.interfaces);
   if (next.metrics != before.metrics) metrics_ = std::move(metrics);
   set_log_level(options_.log_level.value_or(next.log_level));
@@ -289,6 +315,7 @@ void Agent::stop() {
   const dataplane::OpenOptions options = open_options(balancer_->config());
   next_hops_.reset();
   interfaces_->keep_only({});
+  names_.reset();
   balancer_.reset();
   state_keeper_.reset();
   dataplane_.reset();
@@ -297,8 +324,13 @@ void Agent::stop() {
 }
 
 State Agent::snapshot() const {
-  State state{boot_id_, balancer_->overrides(),    balancer_->decided(),
-              {},       vips_->placed().interface, vips_->placed().addresses};
+  State state{boot_id_,
+              balancer_->overrides(),
+              balancer_->decided(),
+              {},
+              vips_->placed().interface,
+              vips_->placed().addresses,
+              names_->memories()};
   for (const ServiceConfig& service : balancer_->config().services) {
     const auto pool = balancer_->pools().find(service.name);
     if (service.pool.quorum && pool != balancer_->pools().end()) state.quorum[service.name] = pool->second.quorum;

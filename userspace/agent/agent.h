@@ -16,6 +16,7 @@
 #include "agent/host.h"
 #include "agent/instance_lock.h"
 #include "agent/interfaces.h"
+#include "agent/name_follower.h"
 #include "agent/next_hops.h"
 #include "agent/notify.h"
 #include "agent/operations.h"
@@ -55,6 +56,9 @@ class Agent {
   [[nodiscard]] NextHops& next_hops() { return *next_hops_; }
   [[nodiscard]] Pair& pair() { return *pair_; }
   [[nodiscard]] Vips& vips() { return *vips_; }
+  [[nodiscard]] NameFollower& names() { return *names_; }
+  // Why what names mean now is not in force (it is tried again); empty: it is.
+  [[nodiscard]] const std::string& names_error() const { return names_error_; }
   [[nodiscard]] StateKeeper& state_keeper() { return *state_keeper_; }
   [[nodiscard]] std::chrono::system_clock::time_point started_at() const { return started_at_; }
   [[nodiscard]] control::ConfigReport config_report() const { return config_report_; }
@@ -69,6 +73,8 @@ class Agent {
   void start_tickers();
   void update_vips();
   void read_maintenance();
+  void apply_names();
+  void look_for_drained();
   void health_changed();
   void accept(const config::Loaded& loaded);
   [[nodiscard]] State snapshot() const;
@@ -93,6 +99,8 @@ class Agent {
   std::unique_ptr<Vips> vips_;
   std::unique_ptr<Hooks> hooks_;
   std::unique_ptr<Balancer> balancer_;
+  std::unique_ptr<NameFollower> names_;
+  std::string names_error_;
   std::unique_ptr<Pair> pair_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;

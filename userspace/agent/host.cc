@@ -33,6 +33,9 @@ class LinuxHost final : public Host {
     owned = addresses.owned();
     return result;
   }
+  std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
+    return net::make_resolver(loop);
+  }
   void solicit(const Endpoint& server, const Endpoint& client) override {
     if (!solicitor_) {
       if (solicitor_failed_) return;

@@ -14,6 +14,7 @@
 #include "dataplane/dataplane.h"
 #include "ha/speaker.h"
 #include "net/net.h"
+#include "net/resolver.h"
 
 namespace xlvs::agent {
 
@@ -31,6 +32,7 @@ class Host {
                                 std::set<IpAddress>& owned) = 0;
   virtual Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
                                                              ha::Speaker::RoleChanged changed) = 0;
+  virtual std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) = 0;
   // Makes the TCP client of a connection to the virtual address `server` send a segment (net/ack_solicitor.h). Best
   // effort, without waiting.
   virtual void solicit(const Endpoint& server, const Endpoint& client) = 0;

@@ -36,7 +36,8 @@ int check(const Options& options) {
     return agent::kExitConfig;
   }
   std::size_t backends = 0;
-  for (const ServiceConfig& service : loaded->config.services) backends += service.backends.size();
+  for (const ServiceConfig& service : loaded->config.services)
+    backends += service.backends.size() + service.named.size();
   fmt::print("{}: valid, {}, {}\n", options.config_path, agent::counted(loaded->config.services.size(), "service"),
              agent::counted(backends, "backend"));
   return agent::kExitOk;

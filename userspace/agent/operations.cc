@@ -50,6 +50,9 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   add(agent_.interfaces().warnings());
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
+  add(agent_.names().warnings());
+  if (const std::string& error = agent_.names_error(); !error.empty())
+    all.push_back("addresses that names have now are not applied: " + error);
   if (const std::string& error = agent_.balancer().apply_error(); !error.empty()) {
     all.push_back("health changes are not applied: " + error);
   }
@@ -75,6 +78,7 @@ control::Status AgentOperations::status() const {
   if (const auto report = agent_.pair().report()) status.ha = report_ha(*report);
   status.flow_tables = report_flow_tables(stats);
   status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
+  status.names = agent_.names().reports();
   status.reasons = report_reasons(stats);
   status.warnings = warnings(status.services, stats.count_drift);
   return status;
@@ -220,7 +224,7 @@ control::ConfigCheck AgentOperations::check_config(const control::ConfigText& te
   }
   check.errors = environment_errors(loaded->config);
   check.valid = check.errors.empty();
-  check.changes = config::describe_changes(agent_.balancer().config(), loaded->config);
+  check.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
   return check;
 }
 
@@ -233,7 +237,7 @@ control::ConfigDiff AgentOperations::diff_config() const {
   }
   diff.errors = environment_errors(loaded->config);
   diff.valid = diff.errors.empty();
-  diff.changes = config::describe_changes(agent_.balancer().config(), loaded->config);
+  diff.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
   return diff;
 }
 

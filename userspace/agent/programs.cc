@@ -34,8 +34,9 @@ Result<void> check_programs(const Config& config) {
       }
     };
     look(service.checks);
-    for (const BackendConfig& backend : service.backends)
-      if (backend.checks) look(*backend.checks);
+    for (const auto* backends : {&service.backends, &service.named})
+      for (const BackendConfig& backend : *backends)
+        if (backend.checks) look(*backend.checks);
   }
   if (lines.empty()) return {};
   return fail(ErrorKind::invalid, "{}", fmt::join(lines, "\n"));

@@ -74,6 +74,8 @@ control::BackendReport report_backend(const ServiceConfig& service, const Backen
   report.forward = to_string(config.forward);
   report.configured_weight = config.weight;
   report.tier = config.tier;
+  report.host = config.host;
+  report.leaving = config.leaving;
   report.drained = override_.drained;
   report.disabled = override_.disabled;
   if (override_.forced) report.forced = to_string(*override_.forced);

@@ -23,6 +23,7 @@ std::string with_reason(const std::string& text, const control::BackendReport& r
 }
 
 std::string drained_by(const control::BackendReport& report) {
+  if (report.leaving) return fmt::format("{} is not at this address any more: no new flows", report.host);
   if (report.drained) return with_reason("drained by the operator", report);
   if (report.weight_override) return "the operator gave it weight 0: no new flows";
   if (report.configured_weight == 0) return "weight 0 in the configuration: no new flows";

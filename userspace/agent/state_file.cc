@@ -74,6 +74,38 @@ health::AdoptedHealth health_from(const json& entry) {
   return adopted;
 }
 
+json to_json(const std::set<IpAddress>& addresses) {
+  json list = json::array();
+  for (const IpAddress& address : addresses) list.push_back(address.to_string());
+  return list;
+}
+
+std::set<IpAddress> addresses_from(const json& list) {
+  std::set<IpAddress> addresses;
+  for (const json& address : list) addresses.insert(value_or_throw(IpAddress::parse(address.get<std::string>())));
+  return addresses;
+}
+
+json to_json(const NameMemories& names) {
+  json list = json::array();
+  for (const auto& [name, memory] : names)
+    list.push_back({{"name", name.host},
+                    {"family", to_string(name.family)},
+                    {"addresses", to_json(memory.addresses)},
+                    {"leaving", to_json(memory.leaving)}});
+  return list;
+}
+
+NameMemories names_from(const json& list) {
+  NameMemories names;
+  for (const json& entry : list) {
+    const bool v6 = entry.at("family").get<std::string>() == to_string(Family::ipv6);
+    names[{entry.at("name").get<std::string>(), v6 ? Family::ipv6 : Family::ipv4}] = {
+        addresses_from(entry.at("addresses")), addresses_from(entry.at("leaving"))};
+  }
+  return names;
+}
+
 json to_json(const State& state) {
   json overrides = json::array();
   for (const auto& [ref, override_] : state.overrides) {
@@ -94,14 +126,13 @@ json to_json(const State& state) {
     for (const Clock::time_point change : adopted.changes) entry["changes_ms"].push_back(milliseconds_of(change));
     health.push_back(std::move(entry));
   }
-  json addresses = json::array();
-  for (const IpAddress& vip : state.vips) addresses.push_back(vip.to_string());
   return {{"format", kFormat},
           {"boot_id", state.boot_id},
           {"overrides", std::move(overrides)},
           {"health", std::move(health)},
           {"quorum", state.quorum},
-          {"vips", {{"interface", state.vip_interface}, {"addresses", std::move(addresses)}}}};
+          {"names", to_json(state.names)},
+          {"vips", {{"interface", state.vip_interface}, {"addresses", to_json(state.vips)}}}};
 }
 
 // Throws what nlohmann throws, or invalid_argument: the file is corrupt.
@@ -119,9 +150,8 @@ State from_json(const json& document) {
   }
   if (document.contains("quorum")) state.quorum = document.at("quorum").get<std::map<std::string, bool>>();
   state.vip_interface = document.at("vips").at("interface").get<std::string>();
-  for (const json& address : document.at("vips").at("addresses")) {
-    state.vips.insert(value_or_throw(IpAddress::parse(address.get<std::string>())));
-  }
+  state.vips = addresses_from(document.at("vips").at("addresses"));
+  if (document.contains("names")) state.names = names_from(document.at("names"));
   return state;
 }
 

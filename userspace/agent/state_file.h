@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/desired.h"
+#include "core/names.h"
 #include "core/result.h"
 #include "health/health.h"
 
@@ -20,6 +21,7 @@ struct State {
   std::map<std::string, bool> quorum;                  // by service; only where there is a rule
   std::string vip_interface;
   std::set<IpAddress> vips;
+  NameMemories names;  // what they meant last; holds across boots
 
   friend bool operator==(const State& a, const State& b);
 };

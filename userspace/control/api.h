@@ -82,6 +82,8 @@ struct BackendReport {
   std::string state;
   std::string why;  // the state in words
   std::uint32_t tier = 0;
+  std::string host;      // the DNS name that the address is of; "" when the configuration has the address
+  bool leaving = false;  // the name has lost the address: it gets no new flows and goes when the others have ended
   HealthReport health;
   std::uint32_t active = 0, inactive = 0;
   Traffic traffic;
@@ -162,6 +164,16 @@ struct HaReport {
   std::vector<HaInstanceReport> instances;
 };
 
+// A DNS name that backends are given by.
+struct NameReport {
+  std::string name, family;
+  std::vector<std::string> addresses;  // in use
+  std::vector<std::string> leaving;    // those it has lost and that still have flows
+  std::string error;                   // why it could not be resolved last time; "": it could
+  std::uint64_t resolved = 0, failed = 0;
+  std::uint64_t surplus = 0;  // addresses left out because there are too many
+};
+
 struct Status {
   Version version;
   double started_at = 0;
@@ -171,6 +183,7 @@ struct Status {
   std::optional<HaReport> ha;     // nullopt: the only router
   std::vector<FlowTableReport> flow_tables;
   std::vector<ServiceReport> services;
+  std::vector<NameReport> names;
   std::vector<ReasonReport> reasons;  // all, zeros included
   std::vector<std::string> warnings;  // what an operator should look at: generic mode, stale config, no-route, ...
 };

@@ -75,6 +75,8 @@ void visit(auto& field, Is<BackendReport> auto& v) {
   field("state", v.state);
   field("why", v.why);
   field("tier", v.tier);
+  field("host", v.host);
+  field("leaving", v.leaving);
   field("health", v.health);
   field("active", v.active);
   field("inactive", v.inactive);
@@ -175,6 +177,17 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("instances", v.instances);
 }
 
+void visit(auto& field, Is<NameReport> auto& v) {
+  field("name", v.name);
+  field("family", v.family);
+  field("addresses", v.addresses);
+  field("leaving", v.leaving);
+  field("error", v.error);
+  field("resolved", v.resolved);
+  field("failed", v.failed);
+  field("surplus", v.surplus);
+}
+
 void visit(auto& field, Is<Status> auto& v) {
   field("version", v.version);
   field("started_at", v.started_at);
@@ -185,6 +198,7 @@ void visit(auto& field, Is<Status> auto& v) {
   field("ha", v.ha);
   field("flow_tables", v.flow_tables);
   field("services", v.services);
+  field("names", v.names);
   field("reasons", v.reasons);
 }
 

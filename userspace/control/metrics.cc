@@ -336,6 +336,40 @@ void add_pools(std::vector<MetricFamily>& out, const Status& status) {
   }
 }
 
+// ---- names ---------------------------------------------------------------------------------------------------------
+
+struct NameValue {
+  const char* name;
+  const char* help;
+  double (*of)(const NameReport& report);
+};
+
+constexpr NameValue kNameValues[] = {
+    {"lvs_name_up", "1 when the DNS name could be resolved the last time it was asked for.",
+     [](const NameReport& r) { return number(r.error.empty()); }},
+    {"lvs_name_addresses", "Addresses of the DNS name that are backends.",
+     [](const NameReport& r) { return number(std::uint64_t{r.addresses.size()}); }},
+    {"lvs_name_leaving", "Addresses that the DNS name has lost and that still have flows.",
+     [](const NameReport& r) { return number(std::uint64_t{r.leaving.size()}); }},
+};
+
+void add_names(std::vector<MetricFamily>& out, const Status& status) {
+  for (const NameValue& value : kNameValues) {
+    Family family(out, value.name, value.help, MetricType::Gauge);
+    for (const NameReport& report : status.names)
+      family.add({{"name", report.name}, {"family", report.family}}, value.of(report));
+  }
+  Family family(out, "lvs_name_resolutions_total", "How often the DNS name was asked for.", MetricType::Counter);
+  for (const NameReport& report : status.names) {
+    const Labels labels{{"name", report.name}, {"family", report.family}};
+    for (const auto& [result, count] : {std::pair("ok", report.resolved), std::pair("failed", report.failed)}) {
+      Labels all = labels;
+      all.push_back({"result", result});
+      family.add(all, number(count));
+    }
+  }
+}
+
 }  // namespace
 
 std::string render_metrics(const Status& status, const StatsReport& stats) {
@@ -349,6 +383,7 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_backends(families, status);
   add_check_results(families, status);
   add_pools(families, status);
+  add_names(families, status);
   add_lateness(families, stats.check_lateness);
   add_certificates(families, status);
   return prometheus::TextSerializer().Serialize(families);

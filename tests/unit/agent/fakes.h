@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/post.hpp>
+
 #include "agent/host.h"
 #include "tests/support/fake_dataplane.h"
 
@@ -26,6 +28,8 @@ struct FakeMachine {
   std::map<std::string, std::set<IpAddress>> vips;  // by interface
   std::set<IpAddress> followed;
   std::vector<dataplane::LostFlow> solicited;
+  std::map<std::string, NameReply> dns;  // what it says; other names are not known
+  unsigned questions = 0;                // that DNS was asked
   net::Watch::Events events;
 
   ha::Speaker::RoleChanged role_changed;  // of the speaker that runs, or is about to
@@ -62,6 +66,7 @@ class OpenDataplane final : public dataplane::Dataplane {
   void set_next_hop(const IpAddress& address, const std::optional<dataplane::NextHop>& hop) override {
     maps_.set_next_hop(address, hop);
   }
+  Result<void> set_via_checks(const std::set<ViaCheck>& checks) override { return maps_.set_via_checks(checks); }
   bool sweep_step(std::size_t buckets) override { return maps_.sweep_step(buckets); }
   [[nodiscard]] std::size_t bucket_count() const override { return maps_.bucket_count(); }
   [[nodiscard]] const std::vector<dataplane::LostFlow>& lost_flows() const override { return maps_.lost_flows(); }
@@ -107,6 +112,29 @@ class FakeSpeaker final : public ha::Speaker {
   FakeMachine& machine_;
 };
 
+class FakeResolver final : public net::Resolver {
+ public:
+  FakeResolver(boost::asio::io_context& loop, FakeMachine& machine) : loop_(loop), machine_(machine) {}
+  FakeResolver(const FakeResolver&) = delete;
+  FakeResolver& operator=(const FakeResolver&) = delete;
+  ~FakeResolver() override { *alive_ = false; }
+  void resolve(const Name& name, std::function<void(const Result<NameReply>&)> done) override {
+    ++machine_.questions;
+    const auto known = machine_.dns.find(name.host);
+    Result<NameReply> reply = fail(ErrorKind::not_found, "{} is not known", name.host);
+    if (known != machine_.dns.end()) reply = known->second;
+    boost::asio::post(loop_, [done = std::move(done), reply, alive = alive_] {
+      if (*alive) done(reply);
+    });
+  }
+  void use_servers(const std::vector<Endpoint>&) override {}
+
+ private:
+  boost::asio::io_context& loop_;
+  FakeMachine& machine_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
 class FakeHost final : public Host {
  public:
   explicit FakeHost(FakeMachine& machine) : machine_(machine) {}
@@ -150,6 +178,9 @@ class FakeHost final : public Host {
       it = owned.erase(it);
     }
     return {};
+  }
+  std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
+    return std::make_unique<FakeResolver>(loop, machine_);
   }
   void solicit(const Endpoint& server, const Endpoint& client) override {
     machine_.solicited.push_back({client, server});
