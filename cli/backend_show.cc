@@ -57,6 +57,7 @@ std::string show_table(const BackendReport& backend, double now, bool colour) {
     text += fmt::format("Until    in {}, if nothing fails\n", humanise(*backend.health.until - now));
   }
   if (!backend.why.empty()) text += fmt::format("Why      {}\n", printable(backend.why, false));
+  if (!backend.host.empty()) text += fmt::format("Name     {}\n", printable(backend.host, false));
   text +=
       fmt::format("Weight   {}\nTier     {}\nForward  {}\nNextHop  {}\nFlows    {} active, {} inactive\n",
                   weights(backend), backend.tier, backend.forward, backend.next_hop, backend.active, backend.inactive);

@@ -48,6 +48,17 @@ std::string vips(const Status& status) {
   return status.vips.empty() ? "" : fmt::format("VIPs        {}\n", fmt::join(status.vips, ", "));
 }
 
+std::string names(const Status& status) {
+  std::string text;
+  for (const control::NameReport& name : status.names) {
+    text += fmt::format("{}{}: {}{}{}", text.empty() ? "Names       " : "; ", name.name,
+                        name.addresses.size() == 1 ? "1 address" : fmt::format("{} addresses", name.addresses.size()),
+                        name.leaving.empty() ? "" : fmt::format(", {} leaving", name.leaving.size()),
+                        name.error.empty() ? "" : " (not resolved now)");
+  }
+  return text.empty() ? "" : text + "\n";
+}
+
 std::string ha(const Status& status, double now, bool colour) {
   if (!status.ha) return "";
   const control::HaReport& ha = *status.ha;
@@ -103,7 +114,7 @@ void add_status(CLI::App& command, Action& action) {
       return context.show<Status>(context.client.get("/v1/status"), [&](const Status& status) {
         const double now = context.now();
         return headline(status, now) + warnings(status, context.colour) + config(status, now, context.colour) +
-               interfaces(status, context.colour) + ha(status, now, context.colour) + vips(status) +
+               interfaces(status, context.colour) + ha(status, now, context.colour) + vips(status) + names(status) +
                flow_tables(status) + services(status, now, context.colour) +
                reasons_table(status.reasons, context.colour);
       });

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/support/xdp_harness.h"
+
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -7,7 +9,6 @@
 #include <stdexcept>
 
 #include "lvs.skel.h"
-#include "tests/support/xdp_harness.h"
 
 namespace xlvs::test {
 

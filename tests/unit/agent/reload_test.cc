@@ -61,6 +61,7 @@ TEST_P(FailedReloadTest, ChangesNothingAndSaysSo) {
 
   machine_.maps.attach_errors.clear();
   machine_.maps.apply_error.reset();
+  machine_.maps.via_error.reset();
   configure(config());
   ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_FALSE(operations().status().config.stale);
@@ -101,6 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
                        m.maps.apply_error = Error{ErrorKind::unavailable, "out of memory"};
                      },
                      ErrorKind::unavailable, "out of memory"},
+        FailedReload{"via", [](std::string text) { return kAddVip(std::move(text)); },
+                     [](FakeMachine& m) { m.maps.via_error = Error{ErrorKind::unsupported, "lan0: no classifier"}; },
+                     ErrorKind::unsupported, "lan0: no classifier"},
         FailedReload{"mode",
                      [](std::string text) {
                        return kAddVip(replaced(std::move(text), "[lan0, wan0]", "[{name: lan0, mode: generic}, wan0]"));

@@ -29,6 +29,7 @@ State example() {
   state.health[ref("web", "10.0.0.12:8080")] = {LifeState::down, {}};
   state.vip_interface = "lo";
   state.vips = {*IpAddress::parse("198.51.100.10"), *IpAddress::parse("2001:db8::10")};
+  state.names[{"web.test", Family::ipv6}] = {{*IpAddress::parse("2001:db8::1")}, {*IpAddress::parse("2001:db8::9")}};
   return state;
 }
 
@@ -47,6 +48,7 @@ TEST_F(StateFileTest, KeepsEverything) {
   EXPECT_EQ(loaded->state, example());
   EXPECT_EQ(loaded->state.overrides, example().overrides);
   EXPECT_EQ(loaded->state.vips, example().vips);
+  EXPECT_EQ(loaded->state.names, example().names);
   EXPECT_EQ(loaded->state.health.at(ref("web", "10.0.0.11:8080")).since,
             example().health.at(ref("web", "10.0.0.11:8080")).since);
 }

@@ -28,6 +28,7 @@ Status status_with_ha() {
   instance.priority = 150;
   instance.sent = 7;
   instance.rejected["checksum"] = 3;
+  status.names = {{"web.test", "ipv4", {"192.0.2.1", "192.0.2.2"}, {"192.0.2.9"}, "no server answered", 5, 2, 0}};
   return status;
 }
 
@@ -38,7 +39,11 @@ std::string rendered() {
 TEST(Metrics, HaveTheValuesOfTheReports) {
   const std::string text = rendered();
   for (const char* line :
-       {"lvs_info{version=\"0.1.0\",instance=\"default\"} 1\n",
+       {"lvs_name_up{name=\"web.test\",family=\"ipv4\"} 0\n",
+        "lvs_name_addresses{name=\"web.test\",family=\"ipv4\"} 2\n",
+        "lvs_name_leaving{name=\"web.test\",family=\"ipv4\"} 1\n",
+        "lvs_name_resolutions_total{name=\"web.test\",family=\"ipv4\",result=\"failed\"} 2\n",
+        "lvs_info{version=\"0.1.0\",instance=\"default\"} 1\n",
         "lvs_config_generation 3\n",
         "lvs_config_stale 0\n",
         "lvs_config_loaded_timestamp_seconds 1799999936\n",

@@ -152,6 +152,35 @@ TEST_F(MonitorTest, ManyNewChecksAreSpread) {
   EXPECT_GE(times.back() - begin, 150ms);
 }
 
+// The mark is left out, which needs rights: without it these ask the server itself.
+TEST_F(MonitorTest, ChecksOfTwoVipsAreNotSharedAndSayWhichOneFailed) {
+  int asked = 0;
+  Server server(loop_, [&](tcp::socket) -> awaitable<void> {
+    ++asked;
+    co_return;
+  });
+  CheckSpec one = spec("tcp");
+  one.via = IpAddress::v4({198, 51, 100, 10});
+  CheckSpec other = one;
+  other.via = IpAddress::v4({198, 51, 100, 11});
+  const std::vector<Endpoint> backends{server.endpoint()};
+  monitor_.set(config({service("a", one, backends), service("b", one, backends), service("c", other, backends)}));
+  run_until("all up", [&] {
+    return monitor_.is_up({"a", backends[0]}) && monitor_.is_up({"b", backends[0]}) &&
+           monitor_.is_up({"c", backends[0]});
+  });
+  run_for(50ms);
+  EXPECT_EQ(asked, 2);
+  server.stop();
+  CheckSpec third = fast("tcp");
+  third.via = one.via;
+  const BackendRef refused{"d", backends[0]};
+  monitor_.set(config({service("d", third, backends)}));
+  run_until("down", [&] { return monitor_.find(refused)->checked; });
+  EXPECT_EQ(monitor_.find(refused)->last->detail,
+            fmt::format("at VIP 198.51.100.10:{} on this server: connect: Connection refused", backends[0].port));
+}
+
 TEST_F(MonitorTest, TypeNoneIsUpWithoutAsking) {
   const BackendRef backend{"web", closed_port(loop_)};
   monitor_.set(config({service("web", spec("none"), {backend.endpoint})}));
