@@ -37,8 +37,17 @@ HealthReport health() {
   return {"up", "slow-start", 2.5, 1.5, "ok", "fine", 0.25, 7, 8, {check()}};
 }
 BackendReport backend() {
-  return {"web",  "10.0.0.1:80", "nat", 1,         0.5, 2,        true, true, 3,         "down",
-          "disk", "10.0.0.1",    "up",  "because", 1,   health(), 4,    5,    traffic(), "02:00:00:00:00:01 dev lan0"};
+  return {"web",     "10.0.0.1:80",
+          "nat",     1,
+          0.5,       2,
+          true,      true,
+          3,         "down",
+          "disk",    "10.0.0.1",
+          "up",      "because",
+          1,         "www.example.com",
+          true,      health(),
+          4,         5,
+          traffic(), "02:00:00:00:00:01 dev lan0"};
 }
 ServiceReport service() {
   return {
@@ -65,6 +74,9 @@ HaInstanceReport ha_instance() {
 HaReport ha() {
   return {"active", "because", 1.5, 7, true, true, 0.125, {ha_instance()}};
 }
+NameReport name() {
+  return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};
+}
 FlowReport flow() {
   return {"tcp", "192.0.2.9:1", "192.0.2.1:80", "web", "10.0.0.1:80", "ESTABLISHED", 900};
 }
@@ -80,10 +92,20 @@ TEST(Json, RoundTripOfEveryStruct) {
   expect_round_trip(reason());
   expect_round_trip(config());
   expect_round_trip(version());
-  expect_round_trip(Status{
-      version(), 1.5, config(), {interface()}, {"192.0.2.1"}, ha(), {table()}, {service()}, {reason()}, {"look here"}});
+  expect_round_trip(Status{version(),
+                           1.5,
+                           config(),
+                           {interface()},
+                           {"192.0.2.1"},
+                           ha(),
+                           {table()},
+                           {service()},
+                           {name()},
+                           {reason()},
+                           {"look here"}});
   expect_round_trip(ha_instance());
   expect_round_trip(ha());
+  expect_round_trip(name());
   expect_round_trip(flow());
   expect_round_trip(FlowList{2, {flow()}});
   expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}});
