@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -47,7 +48,7 @@ struct Figures {
   unsigned backends = 0;
   std::uint64_t checks = 0, failed = 0;
   double per_second = 0, expected_per_second = 0;
-  std::vector<std::pair<double, std::string>> lateness;  // quantile, at most so much
+  std::vector<std::pair<double, std::string>> lateness = {};  // quantile, at most so much
   double mean_ms = 0;
   double cpu = 0;  // of one core
   double memory_mib = 0, memory_before_mib = 0;
