@@ -89,7 +89,7 @@ def peers(one_arm):
     for port in (H2C, TLS, TLS_EXPIRED, TLS_OPENSSL, ETCD, GRPC, GRPC_TLS, *TALKERS):
         wait_for(f"port {port}\n{log.read_text()}",
                  lambda p=port: host.run("ss", "-Hltn", f"sport = :{p}").stdout.strip(), timeout=20)
-    host.sysctl({"net.ipv4.ip_forward": 1, "net.ipv4.icmp_ratelimit": 0})  # several checks live by ICMP errors
+    host.sysctl({"net.ipv4.ip_forward": 1, "net.ipv4.icmp_ratemask": 0})  # several checks live by ICMP errors
     host.ip(f"route add unreachable {UNREACHABLE}/32", f"route add blackhole {LOST}/32")
     lab.router.ip(f"route add {UNREACHABLE}/32 via {S1.ipv4}", f"route add {LOST}/32 via {S1.ipv4}")
     return lab

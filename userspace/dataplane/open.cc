@@ -137,7 +137,8 @@ Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
                  options.instance);
     maps = pinned_maps(pins);  // with those that are new in this build
     if (!maps) return tl::make_unexpected(maps.error());
-    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded), pinned_program(pins, kCheckProgram)};
+    check_program = pinned_program(pins, kCheckProgram);
+    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded), std::move(check_program)};
   }
   if (!program.valid()) return tl::make_unexpected(upgraded.error());
   spdlog::error("the XDP program of this build can not be loaded, program {} goes on: {}", program_id(program.get()),

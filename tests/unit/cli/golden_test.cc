@@ -145,6 +145,8 @@ TEST_F(Golden, Yaml) {
   state: no-route
   why: ""
   tier: 0
+  host: ""
+  leaving: false
   health:
     state: unchecked
     life: ""
