@@ -5,4 +5,6 @@
 
 #include <fmt/format.h>
 
+#if !defined(__clang__)  // which mangles the name in another way than libfmt's compiler did
 extern template void fmt::detail::vformat_to<char>(buffer<char>&, string_view, format_args, locale_ref);
+#endif
