@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/status_range.h"
 #include "health/probers.h"
 #include "health/process.h"
 
@@ -42,15 +43,6 @@ std::string first_words(const std::string& output) {
   std::string line = output.substr(0, std::min(output.find_first_of("\r\n"), kMaxDetail));
   std::replace_if(line.begin(), line.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
   return line.empty() ? line : ": " + line;
-}
-
-std::string to_string(const std::vector<StatusRange>& ranges) {
-  std::string text;
-  for (const StatusRange& range : ranges) {
-    if (!text.empty()) text += ", ";
-    text += range.first == range.last ? fmt::to_string(range.first) : fmt::format("{}-{}", range.first, range.last);
-  }
-  return text;
 }
 
 class ExecProber final : public Prober {

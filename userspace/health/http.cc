@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/regex.h"
+#include "core/status_range.h"
 #include "health/http_prober.h"
 #include "health/probers.h"
 #include "health/reply_matcher.h"
@@ -16,15 +17,6 @@ namespace xlvs::health {
 namespace {
 
 constexpr std::size_t kMaxSearched = 256U << 10;  // bytes of a body, by a regular expression
-
-std::string to_string(const std::vector<StatusRange>& ranges) {
-  std::string text;
-  for (const StatusRange& range : ranges) {
-    if (!text.empty()) text += ", ";
-    text += range.first == range.last ? fmt::to_string(range.first) : fmt::format("{}-{}", range.first, range.last);
-  }
-  return text;
-}
 
 std::string sha256(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
