@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/fields.h"
+#include "core/status_range.h"
 
 #include <algorithm>
 
@@ -20,14 +21,7 @@ struct CheckValueText {
   std::string operator()(std::int64_t value) const { return std::to_string(value); }
   std::string operator()(const std::string& value) const { return fmt::format("\"{}\"", value); }
   std::string operator()(Milliseconds value) const { return duration_text(value); }
-  std::string operator()(const std::vector<StatusRange>& ranges) const {
-    std::string text;
-    for (const StatusRange& range : ranges) {
-      if (!text.empty()) text += ", ";
-      text += range.first == range.last ? std::to_string(range.first) : fmt::format("{}-{}", range.first, range.last);
-    }
-    return text;
-  }
+  std::string operator()(const std::vector<StatusRange>& ranges) const { return to_string(ranges); }
   std::string operator()(const std::vector<std::string>& list) const {
     std::string text;
     for (const std::string& item : list) text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", item);
