@@ -13,11 +13,10 @@
 #include <variant>
 #include <vector>
 
+#include "core/ha_config.h"
 #include "core/ip.h"
 
 namespace xlvs {
-
-using Milliseconds = std::chrono::milliseconds;
 
 enum class ForwardMethod : std::uint8_t { nat, dr };
 [[nodiscard]] std::string_view to_string(ForwardMethod method);
@@ -219,30 +218,6 @@ struct HookConfig {
   std::string path;                  // of a FIFO or a UNIX datagram socket, for a line of JSON each
   std::vector<std::string> events;   // of "backend", "service", "quorum"; empty: all
   friend bool operator==(const HookConfig&, const HookConfig&) = default;
-};
-
-// One virtual router (RFC 9568): the addresses that move between routers on one link.
-struct VrrpInstanceConfig {
-  std::string name;
-  std::string interface;
-  std::uint8_t vrid = 1;               // 1..255, unique per interface and family
-  std::uint8_t version = 3;            // 3, or 2 (RFC 3768, IPv4 only)
-  Family family = Family::ipv4;        // of addresses and peers
-  std::uint8_t priority = 100;         // 1..254; 255: owner of the addresses
-  Milliseconds advert_interval{1000};  // v3: 10 ms .. 40.95 s in steps of 10 ms; v2: whole seconds up to 255 s
-  std::vector<IpAddress> addresses;    // resolved: the listeners' of this family when left out
-  std::vector<IpAddress> peers;        // unicast to these; empty: multicast
-  std::string password;                // v2: simple password, up to 8 characters; empty: none
-  friend bool operator==(const VrrpInstanceConfig&, const VrrpInstanceConfig&) = default;
-};
-
-// This router is one of several, of which one is active. All instances move together.
-struct HaConfig {
-  std::vector<VrrpInstanceConfig> instances;  // at least one
-  bool preempt = true;
-  Milliseconds preempt_delay{0};
-  Milliseconds startup_delay{0};
-  friend bool operator==(const HaConfig&, const HaConfig&) = default;
 };
 
 struct Config {
