@@ -83,6 +83,7 @@ struct HaConfig {
   Milliseconds startup_delay{0};
   std::vector<TrackConfig> track;
   std::optional<PeerConfig> peer;
+  std::uint32_t table = 0;  // anycast: announced by routes in this table; 0: by the addresses on the VIP interface
   friend bool operator==(const HaConfig&, const HaConfig&) = default;
 };
 
