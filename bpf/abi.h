@@ -20,6 +20,8 @@
  *   ports          devmap, port number -> ifindex                       lvsd writes, XDP redirects through it
  *   via            mark of a check's packets -> the VIP it goes to      lvsd writes, the egress program reads
  *   check_origins  such a check's flow -> the backend it was sent to    the egress program writes, XDP reads
+ *   fence          until when this router answers for the addresses below    lvsd writes, XDP reads
+ *   fenced         the addresses of its role in a pair                  lvsd writes, XDP reads
  *   control        (global data) seeds, masks, timeouts, ports, gateways
  *
  * Backend ids are unique to one (service, address, port) and are not used again before a full sweep of the flow table
@@ -41,6 +43,7 @@
 #define LVS_MAX_SERVICES 65536
 #define LVS_LOCKS 4096
 #define LVS_MAX_VIA 1024	/* VIPs that checks go to */
+#define LVS_MAX_FENCED 4096	/* addresses of a router's role */
 #define LVS_MAX_CANDIDATES 4096 /* backends that lc and wlc compare for one new flow */
 
 /* ---- listeners and reals ------------------------------------------------------------------------------------- */
@@ -112,6 +115,21 @@ struct lvs_check_flow {
 
 struct lvs_check_origin {
 	__be32 addr[4]; /* of the backend: whom the check's socket is connected to */
+};
+
+/* ---- the fence ------------------------------------------------------------------------------------------------ */
+
+/*
+ * A router whose lvsd died, hung or starved goes on forwarding, but must not answer for addresses that another router
+ * has taken over by then. While active lvsd pushes `until` ahead, and once it has passed XDP drops who asks for them.
+ */
+struct lvs_fence {
+	__u64 until; /* nanoseconds of CLOCK_MONOTONIC; 0: nobody has ever been active */
+	__u64 role;  /* which role that was; lvsd only */
+};
+
+struct lvs_address {
+	__be32 addr[4]; /* IPv4: as ::ffff:a.b.c.d */
 };
 
 /* ---- services and backends ----------------------------------------------------------------------------------- */
@@ -302,7 +320,8 @@ struct lvs_control {
 	X(flow_overflow, COUNT, "a new flow went to the overflow table")                                               \
 	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")                    \
 	X(flow_reset, RESET, "a segment of a flow whose backend failed or was removed, answered with a TCP reset")     \
-	X(flow_muted, DROP, "a segment of a flow whose backend failed, dropped by the service's policy")
+	X(flow_muted, DROP, "a segment of a flow whose backend failed, dropped by the service's policy")               \
+	X(fenced, DROP, "an ARP request or neighbour solicitation for an address that this router may not answer for")
 
 enum lvs_reason {
 #define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,
@@ -324,6 +343,8 @@ LVS_ASSERT_SIZE(struct lvs_vip, 32);
 LVS_ASSERT_SIZE(struct lvs_via, 20);
 LVS_ASSERT_SIZE(struct lvs_check_flow, 40);
 LVS_ASSERT_SIZE(struct lvs_check_origin, 16);
+LVS_ASSERT_SIZE(struct lvs_fence, 16);
+LVS_ASSERT_SIZE(struct lvs_address, 16);
 LVS_ASSERT_SIZE(struct lvs_service, 8);
 LVS_ASSERT_SIZE(struct lvs_backend, 64);
 LVS_ASSERT_SIZE(struct lvs_load, 16);

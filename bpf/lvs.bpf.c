@@ -15,6 +15,7 @@
 #include "forward.h"
 #include "reset.h"
 #include "check_path.h"
+#include "fence.h"
 #include "count.h"
 
 /* Fragments, options and damaged headers concern us only on their way to a virtual service address. */
@@ -265,7 +266,11 @@ int lvs(struct xdp_md *ctx)
 		return what == PARSE_OK ? balance(ctx, &p, 0) : unusual(&p, what, 0);
 	case bpf_htons(ETH_P_IPV6):
 		what = parse_ipv6(ctx, &p);
-		return what == PARSE_OK ? balance(ctx, &p, 1) : unusual(&p, what, 1);
+		if (what == PARSE_OK)
+			return balance(ctx, &p, 1);
+		return what == PARSE_NOT_OURS ? fence_ndp(ctx, &p) : unusual(&p, what, 1);
+	case bpf_htons(ETH_P_ARP):
+		return fence_arp(ctx, &p);
 	default:
 		return XDP_PASS;
 	}

@@ -190,6 +190,22 @@ struct {
 	__type(value, struct lvs_check_origin);
 } check_origins SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lvs_fence);
+} fence SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LVS_MAX_FENCED);
+	__type(key, struct lvs_address);
+	__type(value, __u32);
+} fenced SEC(".maps");
+
 /* A map of its own, so that it can be pinned and kept while the program is replaced. */
 struct lvs_control control SEC(".data.control");
 

@@ -68,6 +68,27 @@ inline Bytes frame(const Segment& segment) {
   return packet(segment).build();
 }
 
+// Who has `target`? ARP for IPv4, a neighbour solicitation (RFC 4861, section 4.3) for IPv6.
+inline Bytes arp_body(std::uint16_t operation, const std::string& sender, const std::string& target) {
+  Bytes body{0, 1, 0x08, 0x00, 6, 4, static_cast<std::uint8_t>(operation >> 8), static_cast<std::uint8_t>(operation)};
+  const auto add = [&](const auto& bytes) { body.insert(body.end(), bytes.begin(), bytes.end()); };
+  add(kClientMac);
+  add(address_bytes(sender));
+  add(Mac{});
+  add(address_bytes(target));
+  return body;
+}
+inline Packet solicitation(const std::string& sender, const std::string& target) {
+  const Ethernet everybody{.dst = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .src = kClientMac};
+  if (family_of(target) == AF_INET) {
+    Ethernet arp = everybody;
+    arp.type = 0x0806;
+    return arp / Payload(arp_body(1, sender, target));
+  }
+  return everybody / IPv6{.src = sender, .dst = "ff02::1:ff00:10", .hop_limit = 255} / Icmp{.type = 135, .rest = 0} /
+         Payload(address_bytes(target));
+}
+
 // Bytes of IP packet in an untagged frame.
 inline std::uint64_t ip_length(const Bytes& frame_bytes) {
   return frame_bytes.size() - 14;

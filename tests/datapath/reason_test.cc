@@ -122,6 +122,11 @@ class Reason : public PerFamily {
            w.fill(n, LVS_STATE_ESTABLISHED, false);
            return send(w, frame(request));
          }},
+        {"fenced",
+         [this](World& w) {
+           w.x.fence_address(n.vip);
+           return send(w, solicitation(n.client, n.vip).build());
+         }},
         {"hop_by_fib",
          [this](World& w) {
            if (GetParam() == AF_INET)

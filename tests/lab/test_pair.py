@@ -2,7 +2,6 @@
 """Two routers, one active: lvsd beside Debian's keepalived, and two lvsd. Who has the virtual address is asked of the
 kernel, and of the network: whose MAC address the client's ARP or ND finds."""
 
-import json
 import subprocess
 import time
 
@@ -13,10 +12,9 @@ from lablib.lab import PAIR
 from lablib.load import curl
 from lablib.lvsd import configuration, listen, service
 from lablib.netns import wait_for
+from lablib.pair import INTERVAL, ha, has, owners, role, wait_role
 
 from conftest import make_lab
-
-INTERVAL = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -37,27 +35,8 @@ def keepalived(pair):
 
 def config(lab, vip=VIP4[0], check=None, **instance):
     family = {"family": "ipv6"} if ":" in vip else {}
-    ha = {"instances": [{"name": "pair", "interface": "lan0", "vrid": 51, "priority": 150,
-                         "advert_interval": f"{int(INTERVAL * 1000)}ms", **family, **instance}]}
     return configuration(lab, service("web", listen(vip), lab.servers, family=6 if family else 4,
-                                      check=check or {"type": "none"}), ha=ha)
-
-
-def has(host, vip):
-    shown = host.run("ip", "-j", "addr", "show", "dev", "lo").stdout
-    return any(a["local"] == vip for link in json.loads(shown) for a in link["addr_info"])
-
-
-def role(lvsd):
-    return lvsd.ctl("ha", "status")["role"]
-
-
-def wait_role(lvsd, wanted, timeout=10):
-    wait_for(f"lvsd to be {wanted}\n{lvsd.log_tail()}", lambda: role(lvsd) == wanted, timeout)
-
-
-def owners(*hosts, vip=VIP4[0]):
-    return [host for host in hosts if has(host, vip)]
+                                      check=check or {"type": "none"}), ha=ha(**family, **instance))
 
 
 VARIANTS = {
@@ -110,7 +89,7 @@ def test_backup_of_keepalived(pair, start, keepalived):
     keepalived.start([VIP4[0]], priority=200)
     keepalived.wait_for_log("Entering MASTER STATE")
     wait_role(lvsd, "backup")
-    wait_for("one owner", lambda: owners(pair.router, pair.peer) == [pair.peer])
+    wait_for("one owner", lambda: owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.peer])
     keepalived.process.kill()  # without a word
     keepalived.process.wait(10)
     wait_role(lvsd, "active")
@@ -122,7 +101,7 @@ def test_two_lvsd_fail_over(pair, start):
     second = start(pair, config(pair, priority=100), host=pair.peer)
     wait_role(first, "active")
     wait_role(second, "backup")
-    assert owners(pair.router, pair.peer) == [pair.router]
+    assert owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.router]
     assert curl(pair.client, VIP4[0])
 
     pair.switch.ip("link set router down")
@@ -132,7 +111,7 @@ def test_two_lvsd_fail_over(pair, start):
     pair.switch.ip("link set router up")
     wait_role(first, "active")
     wait_role(second, "backup")
-    wait_for("one owner", lambda: owners(pair.router, pair.peer) == [pair.router])
+    wait_for("one owner", lambda: owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.router])
     assert curl(pair.client, VIP4[0])
 
 

@@ -38,6 +38,8 @@ class FakeDataplane : public Dataplane {
   std::map<std::string, PortRequest> requests;  // of attached ports, as last updated
   std::vector<std::string> detached;
   std::set<ViaCheck> via_checks;
+  std::set<IpAddress> fenced;
+  FenceWord::Word fence_until = 0, fence_role = 0;
   std::uint64_t sweeps = 0;
   [[nodiscard]] const Desired& desired() const { return applied.back(); }
 
@@ -97,6 +99,12 @@ class FakeDataplane : public Dataplane {
     via_checks = checks;
     return {};
   }
+
+  Result<void> set_fenced(const std::set<IpAddress>& addresses) override {
+    fenced = addresses;
+    return {};
+  }
+  [[nodiscard]] FenceWord fence() override { return FenceWord(fence_until, fence_role); }
 
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return lost; }
   bool sweep_step(std::size_t step) override {

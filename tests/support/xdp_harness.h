@@ -110,6 +110,10 @@ class XdpHarness {
   // Through the egress program; `verdict` is TC_ACT_*.
   Outcome send_check(View frame, std::uint32_t mark) const;
 
+  // ---- the fence
+  void fence_address(const std::string& address);
+  void answer_until(std::uint64_t ns) const;  // CLOCK_MONOTONIC
+
   // ---- what has been counted, summed over the CPUs
   [[nodiscard]] std::uint64_t reason(lvs_reason reason) const;
   [[nodiscard]] std::map<std::string, std::uint64_t> reasons() const;  // those that are not zero

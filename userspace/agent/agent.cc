@@ -115,7 +115,10 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
-  pair_ = std::make_unique<Pair>(loop_, host_, changed);
+  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] {
+    update_vips();
+    state_keeper_->save_now();  // which VIPs are lvsd's own: whoever comes after a crash must know
+  });
   auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
     interfaces_->link_changed(link);
     pair_->link_changed(link.name, link.up);
@@ -275,8 +278,8 @@ Result<control::ConfigApplied> Agent::try_reload() {
     return tl::make_unexpected(result.error());
   }
   undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
-  const bool active = pair->keep ? pair_->active() : !next.ha;
-  if (auto result = vips_->set(next, balancer_->pools(), active); !result) return tl::make_unexpected(result.error());
+  if (auto result = vips_->set(next, balancer_->pools(), pair->active_after); !result)
+    return tl::make_unexpected(result.error());
   if (auto result = balancer_->load(with_names(next, names_->memories())); !result)
     return tl::make_unexpected(result.error());
   undo.release();
@@ -295,10 +298,12 @@ Result<control::ConfigApplied> Agent::try_reload() {
   return control::ConfigApplied{config_report_.generation, config::describe_changes(before, next)};
 }
 
-void Agent::stop() {
+void Agent::stop(Stop why) {
   notifier_.stopping();
   tickers_.clear();
-  if (pair_->configured()) {
+  if (why == Stop::for_restart && !options_.detach_on_exit) {
+    pair_->leave();
+  } else if (pair_->configured()) {
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }

@@ -44,8 +44,10 @@ class Agent {
   Result<void> start();
   // Reads the configuration from disk and applies the difference. An error has changed nothing but the config report.
   Result<control::ConfigApplied> reload();
-  // Saves the state. Programs, pins and VIPs stay (the traffic goes on) unless --detach-on-exit.
-  void stop();
+  // Saves the state. Programs, pins and VIPs stay (the traffic goes on) unless --detach-on-exit. With `ha` an active
+  // router hands over, and its VIPs go, unless another lvsd is about to be started.
+  enum class Stop : std::uint8_t { for_good, for_restart };
+  void stop(Stop why = Stop::for_good);
 
   // For the operations; valid after start().
   [[nodiscard]] const Options& options() const { return options_; }

@@ -19,9 +19,9 @@ class LinuxHost final : public Host {
   }
   Result<void> remove_pins(const dataplane::OpenOptions& options) override { return dataplane::remove_pins(options); }
   Result<std::vector<net::Link>> links() override { return net::list_links(); }
-  Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
-                                                     ha::Speaker::RoleChanged changed) override {
-    return ha::Speaker::start(config, std::move(changed));
+  Result<std::unique_ptr<ha::Speaker>> open_speaker(const HaConfig& config, FenceWord fence,
+                                                    ha::Speaker::RoleChanged changed) override {
+    return ha::Speaker::open(config, fence, std::move(changed));
   }
   Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context& loop, net::Watch::Events events) override {
     return net::Watch::open(loop, std::move(events));

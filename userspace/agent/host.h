@@ -30,8 +30,8 @@ class Host {
   // also after an error.
   virtual Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
                                 std::set<IpAddress>& owned) = 0;
-  virtual Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
-                                                             ha::Speaker::RoleChanged changed) = 0;
+  virtual Result<std::unique_ptr<ha::Speaker>> open_speaker(const HaConfig& config, FenceWord fence,
+                                                            ha::Speaker::RoleChanged changed) = 0;
   virtual std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) = 0;
   // Makes the TCP client of a connection to the virtual address `server` send a segment (net/ack_solicitor.h). Best
   // effort, without waiting.

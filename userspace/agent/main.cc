@@ -56,7 +56,7 @@ int reset(const Options& options) {
 
 int run(const Options& options) {
   boost::asio::io_context loop(1);
-  boost::asio::signal_set stop(loop, SIGTERM, SIGINT);
+  boost::asio::signal_set stop(loop, SIGTERM, SIGINT, SIGUSR2);
   boost::asio::signal_set hangup(loop, SIGHUP);
   const auto host = agent::make_host();
   if (const auto raised = health::raise_file_limit(); !raised) agent::log_error("", raised.error().message);
@@ -71,9 +71,13 @@ int run(const Options& options) {
     });
   };
   await_hangup();
-  stop.async_wait([&](const boost::system::error_code&, int) { loop.stop(); });
+  int signal = 0;
+  stop.async_wait([&](const boost::system::error_code&, int number) {
+    signal = number;
+    loop.stop();
+  });
   loop.run();
-  lvsd.stop();
+  lvsd.stop(signal == SIGUSR2 ? agent::Agent::Stop::for_restart : agent::Agent::Stop::for_good);
   return agent::kExitOk;
 }
 

@@ -12,26 +12,52 @@ Result<Pair::Next> Pair::prepare(const std::optional<HaConfig>& config) {
   Next next;
   next.config = config;
   next.keep = config == config_;
+  next.active_after = next.keep ? active() : !config || goes_on(*config);
   if (!config || next.keep) return next;
   next.id = std::make_shared<const char>();
-  auto speaker = host_.start_speaker(*config, [this, id = next.id](ha::Role role, const std::string& reason) {
+  const auto changed = [this, id = next.id](ha::Role role, const std::string& reason) {
     boost::asio::post(loop_, [this, id, role, reason] {
       if (id == id_) role_changed(role, reason);
     });
-  });
+  };
+  auto speaker = host_.open_speaker(*config, dataplane_.fence(), changed);
   if (!speaker) return tl::make_unexpected(speaker.error());
   next.speaker = std::move(*speaker);
   return next;
 }
 
+// Active until now, with the same virtual routers: as this process, or as the one before it, whose lease has not ended.
+bool Pair::goes_on(const HaConfig& next) const {
+  const std::uint64_t role = ha::role_number(next);
+  if (speaker_) return role_ == ha::Role::active && ha::role_number(*config_) == role;
+  return dataplane_.fence().answers(ha::Clock::now(), role);
+}
+
 void Pair::use(Next next) {
   if (next.keep) return;
-  const bool was_active = active();
+  bool take_up = next.config && goes_on(*next.config);
+  if (take_up && speaker_) take_up = speaker_->leave();  // it may have lost the role since it last reported
   speaker_ = std::move(next.speaker);
   id_ = std::move(next.id);
   config_ = std::move(next.config);
-  role_ = ha::Role::init;
-  if (active() != was_active) changed_();
+  role_ = take_up ? ha::Role::active : ha::Role::init;
+  set_fenced();
+  if (speaker_) speaker_->run(take_up);
+}
+
+// Not reason enough to refuse a configuration, or to leave a router without any.
+void Pair::set_fenced() {
+  std::set<IpAddress> addresses;
+  if (config_)
+    for (const VrrpInstanceConfig& instance : config_->instances)
+      addresses.insert(instance.addresses.begin(), instance.addresses.end());
+  if (auto done = dataplane_.set_fenced(addresses); !done)
+    spdlog::error("two routers may answer for an address when this lvsd dies: {}", done.error().message);
+}
+
+void Pair::leave() {
+  if (speaker_) (void)speaker_->leave();
+  id_.reset();
 }
 
 void Pair::stop() {

@@ -18,22 +18,26 @@ namespace xlvs::agent {
 
 class Pair {
  public:
-  // `changed`: active() is another than before.
-  Pair(boost::asio::io_context& loop, Host& host, std::function<void()> changed)
-      : loop_(loop), host_(host), changed_(std::move(changed)) {}
+  // `changed`: the speaker has made active() another than before.
+  Pair(boost::asio::io_context& loop, Host& host, dataplane::Dataplane& dataplane, std::function<void()> changed)
+      : loop_(loop), host_(host), dataplane_(dataplane), changed_(std::move(changed)) {}
 
   // A speaker for another configuration, not yet in force: an error changes nothing.
   struct Next {
     std::unique_ptr<ha::Speaker> speaker;
     std::shared_ptr<const char> id;
     std::optional<HaConfig> config;
-    bool keep = false;  // the one that runs
+    bool keep = false;         // the one that runs
+    bool active_after = true;  // what active() is going to be when this is used now
   };
   Result<Next> prepare(const std::optional<HaConfig>& config);
-  // The earlier speaker hands over. active() may change at once.
+  // A speaker for the same virtual routers takes up the role that the one before leaves, be that of this process or of
+  // one that ended a moment ago; otherwise the earlier one hands over. active() may change at once.
   void use(Next next);
   // Hands over; this router is not active any more, which is not reported.
   void stop();
+  // Leaves the role to the lvsd that is about to be started; active() stays as it was.
+  void leave();
 
   [[nodiscard]] bool active() const { return !config_ || role_ == ha::Role::active; }
   [[nodiscard]] bool configured() const { return config_.has_value(); }
@@ -44,9 +48,12 @@ class Pair {
 
  private:
   void role_changed(ha::Role role, const std::string& reason);
+  [[nodiscard]] bool goes_on(const HaConfig& next) const;
+  void set_fenced();
 
   boost::asio::io_context& loop_;
   Host& host_;
+  dataplane::Dataplane& dataplane_;
   std::function<void()> changed_;
   std::optional<HaConfig> config_;
   ha::Role role_ = ha::Role::init;

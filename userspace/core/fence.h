@@ -13,26 +13,32 @@ namespace xlvs {
 class FenceWord {
  public:
   using Time = std::chrono::steady_clock::time_point;
+  using Word = unsigned long long;  // the kernel's __u64
 
   FenceWord() = default;  // fences nothing: what is stored is forgotten
-  // `word` (nanoseconds of CLOCK_MONOTONIC) must outlive this.
-  explicit FenceWord(std::uint64_t& word) : word_(&word) {}
+  // `until` (nanoseconds of CLOCK_MONOTONIC) and `role` must outlive this.
+  FenceWord(Word& until, Word& role) : until_(&until), role_(&role) {}
 
-  void answer_until(Time end) const {
-    if (word_ == nullptr) return;
+  // `role`: a number that only routers with this role have, so that the next lvsd knows whether it is still its own.
+  void answer_until(Time end, std::uint64_t role) const {
+    if (until_ == nullptr) return;
+    std::atomic_ref(*role_).store(Word{role}, std::memory_order_relaxed);
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end.time_since_epoch()).count();
-    std::atomic_ref(*word_).store(ns < 1 ? 1 : static_cast<std::uint64_t>(ns), std::memory_order_release);
+    std::atomic_ref(*until_).store(static_cast<Word>(ns), std::memory_order_release);
   }
-  void answer_no_more() const { answer_until(Time{}); }
-  // The clock's epoch when nobody has ever answered.
-  [[nodiscard]] Time end() const {
-    if (word_ == nullptr) return {};
-    const std::chrono::nanoseconds ns(std::atomic_ref(*word_).load(std::memory_order_acquire));
-    return Time(std::chrono::duration_cast<Time::duration>(ns));
+  void answer_no_more() const {
+    if (until_ != nullptr) std::atomic_ref(*until_).store(0, std::memory_order_release);
+  }
+  // Whether somebody with this role still answers now: this lvsd, or one that ended a moment ago.
+  [[nodiscard]] bool answers(Time now, std::uint64_t role) const {
+    if (until_ == nullptr) return false;
+    const auto until = std::chrono::nanoseconds(std::atomic_ref(*until_).load(std::memory_order_acquire));
+    return now.time_since_epoch() < until && std::atomic_ref(*role_).load(std::memory_order_relaxed) == role;
   }
 
  private:
-  std::uint64_t* word_ = nullptr;
+  Word* until_ = nullptr;
+  Word* role_ = nullptr;
 };
 
 }  // namespace xlvs

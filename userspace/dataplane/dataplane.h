@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/desired.h"
+#include "core/fence.h"
 #include "core/result.h"
 #include "core/via.h"
 
@@ -123,6 +124,8 @@ struct LostFlow {
   friend bool operator==(const LostFlow&, const LostFlow&) = default;
 };
 
+inline constexpr std::size_t kMaxFenced = 4096;
+
 // ---- the interface -------------------------------------------------------------------------------------------------
 
 struct ApplySummary {
@@ -158,6 +161,13 @@ class Dataplane {
   // that takes them there: on all of them before the first check, as one that slipped through would ask the backend's
   // own address. An error (it names the interface) has changed nothing.
   virtual Result<void> set_via_checks(const std::set<ViaCheck>& checks) = 0;
+
+  // The complete set of addresses of this router's role (at most kMaxFenced): it answers for them only while fence()
+  // says so. An error has changed nothing.
+  virtual Result<void> set_fenced(const std::set<IpAddress>& addresses) = 0;
+  // Valid as long as this object; what is stored in it outlives lvsd. With a program of an earlier build that knows
+  // no fence: the one that fences nothing.
+  [[nodiscard]] virtual FenceWord fence() = 0;
 
   // One step of expiring, recounting and freeing ids: looks at no more than `buckets` buckets, so that the event loop
   // stays responsive. Returns true when this step completed a sweep of the whole table. At 100 ms per step of 1/20 of

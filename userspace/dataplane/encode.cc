@@ -59,6 +59,22 @@ IpAddress decode_address4(__be32 word) {
   return IpAddress::v4(bytes);
 }
 
+lvs_address encode_any(const IpAddress& address) {
+  lvs_address any{};
+  if (address.is_v6()) {
+    encode_address(address, any.addr);
+  } else {
+    any.addr[2] = htonl(0xffff);
+    std::memcpy(&any.addr[3], address.bytes().data(), sizeof(any.addr[3]));
+  }
+  return any;
+}
+
+IpAddress decode_any(const lvs_address& address) {
+  const bool v4 = address.addr[0] == 0 && address.addr[1] == 0 && address.addr[2] == htonl(0xffff);
+  return v4 ? decode_address4(address.addr[3]) : decode_address(address.addr, Family::ipv6);
+}
+
 std::uint16_t decode_port(__be16 port) {
   return ntohs(port);
 }

@@ -24,6 +24,8 @@ namespace xlvs::dataplane {
 void encode_address(const IpAddress& address, __be32 (&out)[4]);
 [[nodiscard]] IpAddress decode_address(const __be32 (&words)[4], Family family);
 [[nodiscard]] IpAddress decode_address4(__be32 word);
+[[nodiscard]] lvs_address encode_any(const IpAddress& address);  // IPv4 mapped into IPv6
+[[nodiscard]] IpAddress decode_any(const lvs_address& address);
 [[nodiscard]] std::uint16_t decode_port(__be16 port);
 
 [[nodiscard]] lvs_vip encode_vip(const Listener& listener, std::uint32_t service);

@@ -83,6 +83,8 @@ constexpr std::array kShapes{
     Shape{"control", kIndex, sizeof(lvs_control)},
     Shape{"via", kIndex, sizeof(lvs_via), true},
     Shape{"check_origins", sizeof(lvs_check_flow), sizeof(lvs_check_origin), true},
+    Shape{"fence", kIndex, sizeof(lvs_fence), true},
+    Shape{"fenced", sizeof(lvs_address), kIndex, true},
 };
 
 Result<std::uint32_t> checked_size(const Shape& shape, const std::map<std::string, Fd, std::less<>>& fds) {
@@ -115,7 +117,7 @@ Result<Maps> Maps::open(std::map<std::string, Fd> fds) {
   }
   Result<void> outcome;
   const auto map_memory = [&]<typename T>(const char* name, MappedArray<T>& array) {
-    if (!outcome) return;
+    if (!outcome || !maps.has(name)) return;
     const std::uint32_t entries = maps.sizes_[name];
     auto memory = SharedMemory::map(maps.fd(name), sizeof(T) * entries, name);
     if (memory)
@@ -133,6 +135,7 @@ Result<Maps> Maps::open(std::map<std::string, Fd> fds) {
   map_memory("services", maps.services);
   map_memory("names", maps.names);
   map_memory("retired", maps.retired);
+  map_memory("fence", maps.fence);
   map_memory("control", maps.control_memory);
   if (!outcome) return tl::make_unexpected(outcome.error());
   return maps;

@@ -92,6 +92,7 @@ class Maps {
   MappedArray<lvs_service> services;
   MappedArray<lvs_name> names;
   MappedArray<lvs_counters> retired;
+  MappedArray<lvs_fence> fence;  // empty: pinned by a build that does not know it
   MappedArray<lvs_control> control_memory;
   [[nodiscard]] lvs_control& control() const { return control_memory[0]; }
 

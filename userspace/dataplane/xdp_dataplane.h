@@ -30,6 +30,8 @@ class XdpDataplane final : public Dataplane {
   [[nodiscard]] std::vector<PortStatus> ports() const override;
   void set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) override;
   Result<void> set_via_checks(const std::set<ViaCheck>& checks) override;
+  Result<void> set_fenced(const std::set<IpAddress>& addresses) override;
+  [[nodiscard]] FenceWord fence() override;
   bool sweep_step(std::size_t buckets) override;
   [[nodiscard]] std::size_t bucket_count() const override { return FlowTable(maps_).bucket_count(); }
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return sweeper_.lost(); }

@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "core/model.h"
+#include "core/fence.h"
+#include "core/ha_config.h"
 #include "core/result.h"
 #include "ha/vrrp.h"
 
@@ -49,15 +50,25 @@ struct SpeakerReport {
   std::vector<InstanceReport> instances;
 };
 
+// What a restarted lvsd must still have in common with the one before to take up its role: the virtual routers.
+[[nodiscard]] std::uint64_t role_number(const HaConfig& config);
+
+// Life: open(), then run() once, then leave() or the end.
 class Speaker {
  public:
   // Comes from the speaker's thread, in the order of the changes, when the advertisements and announcements have been
   // sent. Must not block, and not call the speaker.
   using RoleChanged = std::function<void(Role role, const std::string& reason)>;
 
-  // Opens what it needs and starts the election. Errors name the interface.
-  static Result<std::unique_ptr<Speaker>> start(const HaConfig& config, RoleChanged changed);
-  // Hands over when active; the thread has ended. RoleChanged is not called any more.
+  // Opens what it needs; nothing is sent yet. While active it pushes `fence` ahead with every advertisement. Errors
+  // name the interface.
+  static Result<std::unique_ptr<Speaker>> open(const HaConfig& config, FenceWord fence, RoleChanged changed);
+  // Takes part in the election from now on. `take_up`: as active, because this router was so until a moment ago.
+  virtual void run(bool take_up) = 0;
+  // Ends the thread but not the role, which another speaker is about to take up: true when there is one to take up.
+  // RoleChanged is not called any more.
+  [[nodiscard]] virtual bool leave() = 0;
+  // Hands over when active (and not left); the thread has ended. RoleChanged is not called any more.
   virtual ~Speaker() = default;
 
   // The following may be called from any thread.

@@ -82,6 +82,7 @@ Advertisement Group::advertisement(std::size_t member, std::uint8_t priority) co
 void Group::advertise(Step& step, Time now, std::size_t member) {
   Time& due = members_[member].deadline;
   step.send.push_back({member, advertisement(member, members_[member].priority)});
+  members_[member].lease_end = now + 3 * config_.members[member].interval;
   due += config_.members[member].interval;
   if (due <= now) due = now + config_.members[member].interval;
 }
@@ -136,6 +137,36 @@ Step Group::start(Time now) {
   return step;
 }
 
+Step Group::take_up(Time now) {
+  Step step;
+  started_ = true;
+  if (faulty()) {
+    step.changed = role_;
+    step.reason = "a link is down";
+    return step;
+  }
+  become_active(step, now, "goes on where the lvsd before it left off");
+  return step;
+}
+
+Step Group::leave(Time now) {
+  Step step;
+  if (role_ != Role::active) return step;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    Advertisement last = advertisement(i, members_[i].priority);
+    if (last.version == VrrpVersion::v3) last.interval = std::max(last.interval, kLeaveInterval);
+    members_[i].lease_end = now + 3 * last.interval;
+    step.send.push_back({i, std::move(last)});
+  }
+  return step;
+}
+
+Time Group::lease_end() const {
+  const auto first = std::min_element(members_.begin(), members_.end(),
+                                      [](const Member& a, const Member& b) { return a.lease_end < b.lease_end; });
+  return first->lease_end;
+}
+
 Step Group::stop(Time) {
   Step step;
   started_ = false;
@@ -186,9 +217,12 @@ void Group::hear_as_active(Step& step, Time now, std::size_t index, const Advert
   const bool stops = advertisement.priority == kPriorityStop;
   const bool better = advertisement.priority > member.priority ||
                       (advertisement.priority == member.priority && source > config_.members[index].source);
-  if (!stops && better) {
+  const bool lapsed_now = lapsed(now);
+  if (!stops && (better || lapsed_now)) {
     if (advertisement.version == VrrpVersion::v3) member.heard_interval = advertisement.interval;
-    become_backup(step, now, fmt::format("{} sends priority {}", source.to_string(), advertisement.priority));
+    become_backup(step, now,
+                  lapsed_now ? fmt::format("{} became active while this router was silent", source.to_string())
+                             : fmt::format("{} sends priority {}", source.to_string(), advertisement.priority));
   } else {
     // Answered at once, so that a second active router yields (or a switch learns) without waiting for the next beat.
     member.deadline = now;

@@ -71,14 +71,23 @@ enum class Heard : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Heard heard);
 
+// While a restart is under way.
+inline constexpr std::chrono::milliseconds kLeaveInterval{1000};
+
 class Group {
  public:
   explicit Group(GroupConfig config);
 
   [[nodiscard]] Step start(Time now);
+  // Instead of start(): goes on as active, because this router was so until a moment ago, and nobody has noticed.
+  [[nodiscard]] Step take_up(Time now);
   // Active: hands over with priority 0.
   [[nodiscard]] Step stop(Time now);
-  // Does what is due. Call at next_due() or later; lateness delays, but loses nothing.
+  // Active: the last advertisements before another process takes up the role. Backup routers wait for it for three
+  // times kLeaveInterval (version 3, where the active router says how long) or three intervals.
+  [[nodiscard]] Step leave(Time now);
+  // Does what is due. Call at next_due() or later; lateness delays, but loses nothing. When lapsed(), receive() first
+  // what has come meanwhile.
   [[nodiscard]] Step tick(Time now);
   [[nodiscard]] std::optional<Time> next_due() const;
   // An advertisement of this family arrived on the members' interface; finds the member by vrid and family.
@@ -98,6 +107,13 @@ class Group {
   // over.
   void veto(bool vetoed) { vetoed_ = vetoed; }
 
+  // Active: until when no backup router can have taken this one for dead. Longer than three intervals after an
+  // advertisement none waits (RFC 9568, section 6.1, less the skew), so this router must not answer for its addresses
+  // any more.
+  [[nodiscard]] Time lease_end() const;
+  // It did not get to run for so long that another router may be active by now. If one is heard, this one steps back,
+  // whatever the priorities; otherwise it goes on.
+  [[nodiscard]] bool lapsed(Time now) const { return role_ == Role::active && now > lease_end(); }
   [[nodiscard]] Role role() const { return role_; }
   [[nodiscard]] bool faulty() const;
   // How long after the last advertisement this member takes the active router for dead.
@@ -110,6 +126,7 @@ class Group {
     std::uint8_t priority = 100;
     bool fault = false;
     std::chrono::milliseconds heard_interval{1000};  // the active router's
+    Time lease_end{};                                // active: see lease_end()
     Time deadline{};                                 // init: none; backup: takes the active router for dead; active:
                                                      // sends the next advertisement
   };

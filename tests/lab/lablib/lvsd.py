@@ -76,6 +76,11 @@ class Lvsd:
         self.process.terminate()
         return self.process.wait(20)
 
+    def leave(self):
+        """Ends it as `systemctl restart` does: another one is about to be started."""
+        self.process.send_signal(signal.SIGUSR2)
+        return self.process.wait(20)
+
     def reset(self):
         """Ends lvsd and removes everything it has left: programs, pins, state, VIPs."""
         if self.process and self.process.poll() is None:

@@ -35,6 +35,7 @@ struct FakeMachine {
   ha::Speaker::RoleChanged role_changed;  // of the speaker that runs, or is about to
   std::vector<std::string> speaker_log;   // what speakers were told
   ha::SpeakerReport speaker_report;
+  bool speaker_leaves_role = true;  // what leave() answers
 
   std::optional<Error> open_error, vip_error, watch_error, speaker_error;  // what shall fail next
 
@@ -67,6 +68,8 @@ class OpenDataplane final : public dataplane::Dataplane {
     maps_.set_next_hop(address, hop);
   }
   Result<void> set_via_checks(const std::set<ViaCheck>& checks) override { return maps_.set_via_checks(checks); }
+  Result<void> set_fenced(const std::set<IpAddress>& addresses) override { return maps_.set_fenced(addresses); }
+  [[nodiscard]] FenceWord fence() override { return maps_.fence(); }
   bool sweep_step(std::size_t buckets) override { return maps_.sweep_step(buckets); }
   [[nodiscard]] std::size_t bucket_count() const override { return maps_.bucket_count(); }
   [[nodiscard]] const std::vector<dataplane::LostFlow>& lost_flows() const override { return maps_.lost_flows(); }
@@ -99,8 +102,22 @@ class FakeWatch final : public net::Watch {
 
 class FakeSpeaker final : public ha::Speaker {
  public:
-  explicit FakeSpeaker(FakeMachine& machine) : machine_(machine) {}
-  ~FakeSpeaker() override { machine_.speaker_log.emplace_back("stopped"); }
+  FakeSpeaker(FakeMachine& machine, std::size_t instances) : machine_(machine), instances_(instances) {}
+  FakeSpeaker(const FakeSpeaker&) = delete;
+  FakeSpeaker& operator=(const FakeSpeaker&) = delete;
+  ~FakeSpeaker() override {
+    if (running_) machine_.speaker_log.emplace_back("stopped");
+  }
+  void run(bool take_up) override {
+    running_ = true;
+    machine_.speaker_log.push_back(
+        fmt::format("{} with {} instances", take_up ? "took up the role" : "started", instances_));
+  }
+  bool leave() override {
+    running_ = false;
+    machine_.speaker_log.emplace_back("left");
+    return machine_.speaker_leaves_role;
+  }
   void release() override { machine_.speaker_log.emplace_back("released"); }
   void resume() override { machine_.speaker_log.emplace_back("resumed"); }
   void set_link(const std::string& interface, bool up) override {
@@ -110,6 +127,8 @@ class FakeSpeaker final : public ha::Speaker {
 
  private:
   FakeMachine& machine_;
+  std::size_t instances_;
+  bool running_ = false;
 };
 
 class FakeResolver final : public net::Resolver {
@@ -150,12 +169,11 @@ class FakeHost final : public Host {
     return {};
   }
   Result<std::vector<net::Link>> links() override { return machine_.links; }
-  Result<std::unique_ptr<ha::Speaker>> start_speaker(const HaConfig& config,
-                                                     ha::Speaker::RoleChanged changed) override {
+  Result<std::unique_ptr<ha::Speaker>> open_speaker(const HaConfig& config, FenceWord,
+                                                    ha::Speaker::RoleChanged changed) override {
     if (machine_.speaker_error) return tl::make_unexpected(*std::exchange(machine_.speaker_error, std::nullopt));
     machine_.role_changed = std::move(changed);
-    machine_.speaker_log.push_back(fmt::format("started with {} instances", config.instances.size()));
-    return std::make_unique<FakeSpeaker>(machine_);
+    return std::make_unique<FakeSpeaker>(machine_, config.instances.size());
   }
   Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context&, net::Watch::Events events) override {
     if (machine_.watch_error) return tl::make_unexpected(*machine_.watch_error);

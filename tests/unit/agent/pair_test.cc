@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual addresses follow the role that the VRRP speaker finds.
+#include "agent/configuration.h"
 #include "tests/unit/agent/harness.h"
 
 namespace xlvs::agent {
@@ -9,6 +10,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 const IpAddress kVip = *IpAddress::parse("198.51.100.10");
@@ -17,10 +19,16 @@ const IpAddress kGateway = *IpAddress::parse("10.0.0.254");
 class PairTest : public AgentTest {
  protected:
   PairTest() { configure(with_ha()); }
-  [[nodiscard]] std::string with_ha(const std::string& priority = "150") const {
+  [[nodiscard]] std::string with_ha(const std::string& priority = "150", int vrid = 51) const {
     return config(
-        "metrics: {listen: off}\nha:\n  instances:\n    - {name: outside, interface: wan0, vrid: 51, priority: " +
-        priority + "}\n    - {name: inside, interface: lan0, vrid: 52, addresses: [10.0.0.254]}\n");
+        fmt::format("metrics: {{listen: off}}\nha:\n  instances:\n    - {{name: outside, interface: wan0, vrid: {}, "
+                    "priority: {}}}\n    - {{name: inside, interface: lan0, vrid: 52, addresses: [10.0.0.254]}}\n",
+                    vrid, priority));
+  }
+  // What an lvsd that was active until a moment ago has left in the maps.
+  void leave_lease(std::chrono::seconds rest) {
+    const auto loaded = load_configuration(options_.config_path);
+    machine_.maps.fence().answer_until(ha::Clock::now() + rest, ha::role_number(*loaded->config.ha));
   }
   // As from the speaker's thread.
   void become(ha::Role role) {
@@ -57,7 +65,51 @@ TEST_F(PairTest, LinksAreTracked) {
   EXPECT_THAT(machine_.speaker_log, Contains("wan0 down"));
 }
 
-TEST_F(PairTest, AReloadKeepsTheRoleUnlessTheInstancesChange) {
+TEST_F(PairTest, AStopForARestartKeepsTheRole) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  agent_->stop(Agent::Stop::for_restart);
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances", "left"));
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+}
+
+TEST_F(PairTest, ARestartedLvsdTakesUpTheRole) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  leave_lease(60s);
+  ASSERT_TRUE(ok(restart()));
+  EXPECT_THAT(machine_.speaker_log, Contains("took up the role with 2 instances"));
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+  become(ha::Role::backup);  // they are still known as lvsd's own
+  EXPECT_THAT(vips(), IsEmpty());
+}
+
+TEST_F(PairTest, ARoleWhoseLeaseHasEndedIsNotTakenUp) {
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::active);
+  leave_lease(-1s);
+  ASSERT_TRUE(ok(restart()));
+  EXPECT_THAT(machine_.speaker_log, Not(Contains("took up the role with 2 instances")));
+  EXPECT_THAT(vips(), IsEmpty());
+}
+
+TEST_F(PairTest, TheRoleOfOtherVirtualRoutersIsNotTakenUp) {
+  leave_lease(60s);
+  configure(with_ha("150", 53));
+  ASSERT_TRUE(ok(start()));
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances"));
+  EXPECT_THAT(vips(), IsEmpty());
+}
+
+TEST_F(PairTest, AddressesOfTheRoleAreFenced) {
+  ASSERT_TRUE(ok(start()));
+  EXPECT_THAT(machine_.maps.fenced, UnorderedElementsAre(kVip, kGateway));
+  configure(config());
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_THAT(machine_.maps.fenced, IsEmpty());
+}
+
+TEST_F(PairTest, AReloadKeepsTheRoleUnlessTheVirtualRoutersChange) {
   ASSERT_TRUE(ok(start()));
   become(ha::Role::active);
   ASSERT_TRUE(ok(operations().apply_config()));
@@ -65,9 +117,23 @@ TEST_F(PairTest, AReloadKeepsTheRoleUnlessTheInstancesChange) {
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
 
   configure(with_ha("90"));
-  const auto earlier = machine_.role_changed;
   ASSERT_TRUE(ok(operations().apply_config()));
-  EXPECT_THAT(machine_.speaker_log, ElementsAre("started with 2 instances", "started with 2 instances", "stopped"));
+  EXPECT_THAT(machine_.speaker_log,
+              ElementsAre("started with 2 instances", "left", "took up the role with 2 instances"));
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
+
+  machine_.speaker_leaves_role = false;  // lost between its last report and now
+  configure(with_ha("91"));
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_EQ(machine_.speaker_log.back(), "started with 2 instances");
+  EXPECT_THAT(vips(), IsEmpty());
+  become(ha::Role::active);
+
+  configure(with_ha("90", 53));
+  const auto earlier = machine_.role_changed;
+  machine_.speaker_log.clear();
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_THAT(machine_.speaker_log, ElementsAre("stopped", "started with 2 instances"));
   EXPECT_THAT(vips(), IsEmpty());
   earlier(ha::Role::active, "too late");  // of the speaker that is no more
   loop_.poll();

@@ -1,81 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state machine on a clock of its own. Times are milliseconds since the start.
-#include "ha/vrrp.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "tests/unit/ha/vrrp_fixture.h"
 
 namespace xlvs::ha {
 namespace {
-
-using std::chrono::milliseconds;
-
-IpAddress ip(std::string_view text) {
-  return IpAddress::parse(text).value();
-}
-Time at(double ms) {
-  return Time(std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(100'000 + ms)));
-}
-double ms(Time time) {
-  return std::chrono::duration<double, std::milli>(time - at(0)).count();
-}
-
-MemberConfig member(std::uint8_t priority, std::string_view source = "10.0.0.2", std::uint8_t vrid = 51) {
-  MemberConfig config;
-  config.name = "vi" + std::to_string(vrid);
-  config.vrid = vrid;
-  config.priority = priority;
-  config.interval = milliseconds(100);
-  config.source = ip(source);
-  config.vips = {ip("198.51.100.10")};
-  return config;
-}
-
-GroupConfig single(std::uint8_t priority = 100) {
-  GroupConfig config;
-  config.members = {member(priority)};
-  return config;
-}
-
-Advertisement heard(int priority, int interval = 100, std::uint8_t vrid = 51) {
-  return {VrrpVersion::v3,       vrid, static_cast<std::uint8_t>(priority), milliseconds(interval),
-          {ip("198.51.100.10")}, {}};
-}
-
-std::vector<int> priorities(const Step& step) {
-  std::vector<int> result;
-  for (const Send& send : step.send) result.push_back(send.advertisement.priority);
-  return result;
-}
-
-class VrrpTest : public ::testing::Test {
- protected:
-  void make(GroupConfig config) { group.emplace(std::move(config)); }
-  void make_active(GroupConfig config, double until = 2000) {
-    make(std::move(config));
-    std::ignore = group->start(at(0));
-    run_until(until);
-    ASSERT_EQ(group->role(), Role::active);
-  }
-  Step receive(double now, const Advertisement& advertisement, std::string_view source = "10.0.0.1") {
-    return group->receive(at(now), advertisement, ip(source), how);
-  }
-  // Ticks whenever something is due, up to and including `until`; returns the time of the last change of role, or -1.
-  double run_until(double until) {
-    double changed = -1;
-    while (const auto due = group->next_due()) {
-      if (*due > at(until)) break;
-      const Step step = group->tick(*due);
-      sent += step.send.size();
-      if (step.changed) changed = ms(*due);
-    }
-    return changed;
-  }
-
-  std::optional<Group> group;
-  Heard how = Heard::taken;
-  std::size_t sent = 0;
-};
 
 TEST_F(VrrpTest, NobodyThereMakesABackupActiveAfterTheDownInterval) {
   make(single(100));

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ha/threaded_speaker.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace xlvs::ha {
+namespace {
+
+using std::chrono::milliseconds;
+
+// After the first announcement at once: some neighbours lose one, some switches are still busy. Then for ever, as what
+// learnt a wrong address in between is corrected sooner or later.
+constexpr std::array kAnnounceAgain{milliseconds(100), milliseconds(400), milliseconds(1500), milliseconds(3000)};
+constexpr milliseconds kAnnounceRefresh{60'000};
+// Of one socket before others and what is due get their turn.
+constexpr int kPacketsPerTurn = 64;
+constexpr int kRealtimePriority = 10;
+
+}  // namespace
+
+ThreadedSpeaker::ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance> instances, Announcer announcer,
+                                 FenceWord fence, std::uint64_t role_number, RoleChanged changed)
+    : group_(std::move(config)),
+      instances_(std::move(instances)),
+      announcer_(std::move(announcer)),
+      fence_(fence),
+      role_number_(role_number),
+      changed_(std::move(changed)) {
+  report_.instances.resize(instances_.size());
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    InstanceReport& instance = report_.instances[i];
+    instance.name = group_.config().members[i].name;
+    instance.interface = instances_[i].interface.name;
+    instance.vrid = group_.config().members[i].vrid;
+    instance.priority = group_.priority(i);
+    instance.link_up = instances_[i].interface.up;
+  }
+  report_.since = std::chrono::system_clock::now();
+}
+
+ThreadedSpeaker::~ThreadedSpeaker() {
+  end(End::hand_over);
+}
+
+// ---- from any thread
+
+void ThreadedSpeaker::run(bool take_up) {
+  thread_ = std::thread([this, take_up] { work(take_up); });
+}
+
+void ThreadedSpeaker::end(End how) {
+  if (!thread_.joinable()) return;
+  end_ = how;
+  wake_.signal();
+  thread_.join();
+}
+
+bool ThreadedSpeaker::leave() {
+  end(End::leave);
+  return report().role == Role::active;
+}
+
+void ThreadedSpeaker::command(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  wake_.signal();
+}
+
+void ThreadedSpeaker::release() {
+  command([this](Time now) {
+    const std::lock_guard lock(mutex_);
+    report_.released = true;
+    return group_.release(now);
+  });
+}
+
+void ThreadedSpeaker::resume() {
+  command([this](Time) {
+    const std::lock_guard lock(mutex_);
+    report_.released = false;
+    group_.resume();
+    return Step{};
+  });
+}
+
+void ThreadedSpeaker::set_link(const std::string& interface, bool up) {
+  for (std::size_t i = 0; i < instances_.size(); ++i)
+    if (instances_[i].interface.name == interface)
+      command([this, i, up](Time now) { return link_changed(now, i, up); });
+}
+
+SpeakerReport ThreadedSpeaker::report() const {
+  const std::lock_guard lock(mutex_);
+  return report_;
+}
+
+// ---- on the thread
+
+Step ThreadedSpeaker::link_changed(Time now, std::size_t index, bool up) {
+  {
+    const std::lock_guard lock(mutex_);
+    report_.instances[index].link_up = up;
+  }
+  return group_.set_fault(now, index, !up, instances_[index].interface.name + (up ? " is up" : " is down"));
+}
+
+void ThreadedSpeaker::work(bool take_up) {
+  sched_param priority{};
+  priority.sched_priority = kRealtimePriority;
+  const bool realtime = pthread_setschedparam(pthread_self(), SCHED_RR, &priority) == 0;
+  {
+    const std::lock_guard lock(mutex_);
+    report_.realtime = realtime;
+  }
+  begin(take_up);
+  while (end_ == End::none) {
+    wait();
+    turn();
+  }
+  changed_ = nullptr;
+  const Time now = Clock::now();
+  apply(now, end_ == End::leave ? group_.leave(now) : group_.stop(now));
+}
+
+void ThreadedSpeaker::begin(bool take_up) {
+  const Time now = Clock::now();
+  for (std::size_t i = 0; i < instances_.size(); ++i)
+    if (!instances_[i].interface.up) apply(now, link_changed(now, i, false));
+  apply(now, take_up ? group_.take_up(now) : group_.start(now));
+  const std::lock_guard lock(mutex_);
+  report_.transitions = 0;
+}
+
+void ThreadedSpeaker::wait() {
+  std::vector<pollfd> fds{{wake_.fd(), POLLIN, 0}};
+  for (const SpeakerInstance& instance : instances_) fds.push_back({instance.socket.fd(), POLLIN, 0});
+  std::optional<Time> due = group_.next_due();
+  if (announce_at_ && (!due || *announce_at_ < *due)) due = announce_at_;
+  timespec timeout{};
+  if (due) {
+    const auto left = std::max<std::chrono::nanoseconds>(*due - Clock::now(), std::chrono::nanoseconds(0));
+    timeout.tv_sec = left / std::chrono::seconds(1);
+    timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
+  }
+  (void)ppoll(fds.data(), fds.size(), due ? &timeout : nullptr, nullptr);
+}
+
+// What is due comes first: a flood of packets can not hold up our own advertisements. But a router that did not get to
+// run for long listens before it speaks.
+void ThreadedSpeaker::turn() {
+  const Time now = Clock::now();
+  if (group_.lapsed(now)) receive(now);
+  if (const auto due = group_.next_due(); due && now >= *due) {
+    note_delay(now - *due);
+    apply(now, group_.tick(now));
+  }
+  if (announce_at_ && now >= *announce_at_) announce(now);
+  wake_.clear();
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+  }
+  for (const Command& command : commands) apply(now, command(now));
+  receive(now);
+}
+
+void ThreadedSpeaker::receive(Time now) {
+  for (std::size_t i = 0; i < instances_.size(); ++i) receive(now, i);
+}
+
+void ThreadedSpeaker::receive(Time now, std::size_t index) {
+  for (int i = 0; i < kPacketsPerTurn; ++i) {
+    const auto packet = instances_[index].socket.receive();
+    if (!packet) return;
+    const auto decoded = decode(packet->message, {packet->source, packet->destination}, packet->ttl);
+    Heard heard = Heard::taken;
+    Step step;
+    if (decoded) step = group_.receive(now, *decoded, packet->source, heard);
+    note_received(now, index, *packet, decoded, heard);
+    apply(now, step);
+  }
+}
+
+// The fence opens before anybody is told of the role, and closes before anything else is done.
+void ThreadedSpeaker::apply(Time now, const Step& step) {
+  push_fence();
+  for (const Send& send : step.send) transmit(send);
+  if (!step.changed) return;
+  announce_at_.reset();
+  if (*step.changed == Role::active) {
+    announced_ = 0;
+    announce(now);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    report_.role = *step.changed;
+    report_.reason = step.reason;
+    report_.since = std::chrono::system_clock::now();
+    report_.transitions++;
+    if (report_.role == Role::active) report_.released = false;
+  }
+  if (changed_) changed_(*step.changed, step.reason);
+}
+
+void ThreadedSpeaker::push_fence() const {
+  if (group_.role() == Role::active)
+    fence_.answer_until(group_.lease_end(), role_number_);
+  else
+    fence_.answer_no_more();
+}
+
+void ThreadedSpeaker::transmit(const Send& send) {
+  VrrpSocket& socket = instances_[send.member].socket;
+  for (const IpAddress& destination : socket.destinations()) {
+    const auto message = encode(send.advertisement, {group_.config().members[send.member].source, destination});
+    const int error = socket.send(destination, message);
+    const std::lock_guard lock(mutex_);
+    InstanceReport& report = report_.instances[send.member];
+    ++(error == 0 ? report.sent : report.send_errors);
+  }
+}
+
+void ThreadedSpeaker::announce(Time now) {
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    const SpeakerInstance& instance = instances_[i];
+    const std::size_t sent =
+        announcer_.announce(instance.interface.ifindex, instance.interface.mac, instance.addresses);
+    const std::lock_guard lock(mutex_);
+    report_.instances[i].announcements += sent;
+  }
+  announce_at_ = now + (announced_ < kAnnounceAgain.size() ? kAnnounceAgain[announced_] : kAnnounceRefresh);
+  ++announced_;
+}
+
+void ThreadedSpeaker::note_delay(Duration delay) {
+  const std::lock_guard lock(mutex_);
+  report_.worst_delay = std::max(report_.worst_delay, std::chrono::duration_cast<std::chrono::microseconds>(delay));
+}
+
+void ThreadedSpeaker::note_received(Time now, std::size_t index, const VrrpPacket& packet,
+                                    const tl::expected<Advertisement, AdvertisementError>& decoded, Heard heard) {
+  const std::lock_guard lock(mutex_);
+  InstanceReport& report = report_.instances[index];
+  if (!decoded) {
+    report.rejected[std::string(to_string(decoded.error()))]++;
+  } else if (heard != Heard::taken) {
+    report.rejected[std::string(to_string(heard))]++;
+  } else {
+    report.received++;
+    report.peer = {packet.source, decoded->priority, now};
+  }
+}
+
+}  // namespace xlvs::ha
