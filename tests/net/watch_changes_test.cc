@@ -93,6 +93,17 @@ TEST_F(WatchChangesTest, LosesAndRegainsHopsWithTheLink) {
   expect_hop("10.1.0.2", kPeerMac);
 }
 
+// What the kernel asked while the link was down it asks again only after its retransmission time, here a minute.
+TEST_F(WatchChangesTest, AQuestionAskedOnADeadLinkIsAskedAgainAtOnce) {
+  follow_peer();
+  on_peer("ip link set eth0 down");
+  expect_lost("10.1.0.2", "interface wan0 is down");
+  here("echo 60000 >/proc/sys/net/ipv4/neigh/wan0/retrans_time_ms && ip neigh flush dev wan0 nud all");
+  here("ping -q -c 1 -W 1 10.1.0.2 >/dev/null; ip neigh show 10.1.0.2 dev wan0 nud all | grep -q INCOMPLETE");
+  on_peer("ip link set eth0 up");
+  expect_hop("10.1.0.2", kPeerMac);
+}
+
 TEST_F(WatchChangesTest, FollowsARouteToAnotherGateway) {
   on_peer("ip address add 10.1.0.3/16 dev eth0");
   here("ip route add 192.0.2.0/24 via 10.1.0.2");

@@ -51,8 +51,13 @@ void Neighbours::read_again() {
 }
 
 void Neighbours::read(const NeighbourKey& key, Entry& entry) {
-  const auto info = get_neighbour(requests_, key);
+  auto info = get_neighbour(requests_, key);
   entry.must_read = !info;
+  // Whoever asked before us may have done so while the link was down, and will ask again only in a second.
+  if (info && (info->state & NUD_INCOMPLETE) != 0 && entry.last_use == Clock::time_point{}) {
+    forget_neighbour(requests_, key);
+    info->state = NUD_NONE;
+  }
   if (info) {
     update(key, entry, *info);
   } else {

@@ -194,14 +194,28 @@ Result<NeighbourInfo> get_neighbour(NetlinkSocket& socket, const NeighbourKey& k
   return found;
 }
 
-Result<void> use_neighbour(NetlinkSocket& socket, const NeighbourKey& key) {
-  Message message(RTM_NEWNEIGH, NLM_F_CREATE);
+namespace {
+
+void name_neighbour(Message& message, const NeighbourKey& key, std::uint8_t flags) {
   auto& header = message.header<ndmsg>();
   header.ndm_family = key.address.is_v4() ? AF_INET : AF_INET6;
   header.ndm_ifindex = static_cast<int>(key.ifindex);
   header.ndm_state = NUD_NONE;
-  header.ndm_flags = NTF_USE;
+  header.ndm_flags = flags;
   message.put(NDA_DST, key.address);
+}
+
+}  // namespace
+
+void forget_neighbour(NetlinkSocket& socket, const NeighbourKey& key) {
+  Message message(RTM_DELNEIGH, 0);
+  name_neighbour(message, key, 0);
+  (void)socket.request(message);
+}
+
+Result<void> use_neighbour(NetlinkSocket& socket, const NeighbourKey& key) {
+  Message message(RTM_NEWNEIGH, NLM_F_CREATE);
+  name_neighbour(message, key, NTF_USE);
   const auto failed = socket.request(message);
   if (!failed) return {};
   if (failed->code == ENOBUFS) {

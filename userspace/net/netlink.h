@@ -119,5 +119,7 @@ struct NeighbourInfo {
 // Makes the kernel behave as if it had a packet to send there: creates the entry, sends ARP/ND, or takes a stale entry
 // through DELAY and PROBE. Never call it for a PERMANENT entry: NTF_USE would make it an ordinary one.
 [[nodiscard]] Result<void> use_neighbour(NetlinkSocket& socket, const NeighbourKey& key);
+// Removes the kernel's entry, with what it waits for; it may be gone already.
+void forget_neighbour(NetlinkSocket& socket, const NeighbourKey& key);
 
 }  // namespace xlvs::net
