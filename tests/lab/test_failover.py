@@ -214,7 +214,7 @@ def test_upgrades_in_a_row_lose_nothing(pair, routers):
     result = load.end()
     print(f"\n{UPGRADES} upgrades: {result['lost']} of {result['sent']} lost")
     assert len(set(programs)) == UPGRADES, "the program was not replaced"
-    assert result["lost"] == 0
+    assert result["lost"] == 0, result
     assert errors(wrk.wait()) == {}
     assert role(second) == "backup" and second.ctl("ha", "status")["transitions"] == 0
 
