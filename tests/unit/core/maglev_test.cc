@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/desired.h"
 #include "core/scheduler.h"
 #include "core/siphash.h"
 
@@ -64,6 +65,39 @@ TEST(Maglev, SameTableWhateverOrderAndIds) {
   Table shifted = build(members);
   for (std::uint32_t& id : shifted) id -= 1000;
   EXPECT_EQ(shifted, table);
+}
+
+// Routers of one site, each with an lvsd that gives ids of its own: what they look up is the same, from the text on.
+TEST(Maglev, RoutersWithTheSameConfigurationBuildTheSameTable) {
+  const auto endpoints = [](const ServiceConfig& service, std::uint32_t seed, std::uint32_t first_id) {
+    Config config;
+    config.hash_seed = seed;
+    config.services = {service};
+    const Desired desired = compute_plan(config, {}, [](const BackendRef&) { return Fitness{}; }).desired;
+    std::vector<Member> members;
+    std::map<std::uint32_t, Endpoint> by_id;
+    for (const DesiredBackend& backend : desired.services[0].backends) {
+      const std::uint32_t id = first_id++;
+      by_id.emplace(id, backend.endpoint);
+      members.push_back({id, backend.endpoint, backend.weight, backend.weight_before_drain});
+    }
+    std::vector<Endpoint> table;
+    for (const std::uint32_t id : build(members, {false, desired.hash_seed, members.size()}))
+      table.push_back(by_id.at(id));
+    return table;
+  };
+  ServiceConfig service;
+  service.name = "web";
+  service.listeners = {*Listener::parse("198.51.100.10:80/tcp")};
+  for (std::uint8_t i = 0; i < 50; ++i)
+    service.backends.push_back({IpAddress::v4({10, 0, 0, i}), 80, std::uint32_t{1} + i % 4, ForwardMethod::dr});
+  const std::vector<Endpoint> table = endpoints(service, 7, 1);
+  std::mt19937 random(11);
+  for (std::uint32_t router = 1; router < 8; ++router) {
+    std::shuffle(service.backends.begin(), service.backends.end(), random);
+    ASSERT_EQ(endpoints(service, 7, 1000 * router), table) << "router " << router;
+  }
+  EXPECT_NE(endpoints(service, 8, 1), table) << "hash_seed is part of it";
 }
 
 // Routers of a pair may run different versions: a change of this value makes their clients change servers.
