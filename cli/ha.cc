@@ -22,11 +22,26 @@ std::string peer(const HaInstanceReport& instance) {
                      humanise(instance.peer_heard_ago));
 }
 
+std::string released(const HaReport& ha) {
+  if (!ha.released) return "";
+  return ha.mode == "anycast" ? ": announces nothing until `lvsctl ha resume`"
+                              : ", released: does not preempt until `lvsctl ha resume`";
+}
+
+std::string vips(const HaReport& ha, bool colour) {
+  const std::string where = ha.table == 0 ? "yes" : fmt::format("in table {}", ha.table);
+  Table table({left("VIP"), left("Announced"), left("Why not")});
+  for (const control::HaVipReport& vip : ha.vips)
+    table.row({vip.address, Cell(vip.announced ? where : std::string("no"), vip.announced ? Colour::good : Colour::bad),
+               vip.reason});
+  return table.to_string(colour);
+}
+
 std::string show(const HaReport& ha, double now, bool colour) {
   auto text = fmt::format("Role        {} for {} ({}){}\n", paint(ha.role, state_colour(ha.role), colour),
-                          humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason,
-                          ha.released ? ", released: does not preempt until `lvsctl ha resume`" : "");
+                          humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason, released(ha));
   text += fmt::format("Transitions {}\n\n", ha.transitions);
+  if (ha.mode == "anycast") return text + vips(ha, colour);
   Table table({left("Instance"), left("Interface"), right("VRID"), right("Priority"), right("Sent"), right("Received"),
                left("Rejected"), left("Peer")});
   for (const HaInstanceReport& instance : ha.instances)
@@ -53,12 +68,14 @@ void add_post(CLI::App& command, Action& action, const char* name, const char* s
 
 void add_ha(CLI::App& command, Action& action) {
   command.require_subcommand(1);
-  command.add_subcommand("status", "This router's role, and whom it hears")->callback([&action] {
-    action = [](const Context& context) { return answer(context, context.client.get("/v1/ha")); };
-  });
-  add_post(command, action, "release", "Hand over to a backup router, and leave it so until resume", "/v1/ha/release");
-  add_post(command, action, "resume", "Take over again when this router's priority says so", "/v1/ha/resume");
-  command.footer("A released router still takes over when no other is heard.");
+  command.add_subcommand("status", "This router's role, and whom it hears (anycast: what it announces)")
+      ->callback(
+          [&action] { action = [](const Context& context) { return answer(context, context.client.get("/v1/ha")); }; });
+  add_post(command, action, "release", "Hand over to a backup router (anycast: withdraw all addresses), until resume",
+           "/v1/ha/release");
+  add_post(command, action, "resume", "Take over again when this router's priority says so (anycast: announce again)",
+           "/v1/ha/resume");
+  command.footer("A released router still takes over when no other is heard; with anycast it stays away.");
 }
 
 }  // namespace xlvs::cli

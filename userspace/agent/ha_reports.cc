@@ -28,6 +28,7 @@ control::HaInstanceReport report_instance(const ha::InstanceReport& from) {
 
 control::HaReport report_ha(const ha::SpeakerReport& from) {
   control::HaReport report;
+  report.mode = "vrrp";
   report.role = to_string(from.role);
   report.reason = from.reason;
   report.since = seconds_since_epoch(from.since);

@@ -155,13 +155,22 @@ struct HaInstanceReport {
   std::uint64_t peer_priority = 0;
   double peer_heard_ago = 0;  // seconds
 };
+// Anycast: one virtual address.
+struct HaVipReport {
+  std::string address;
+  bool announced = false;
+  std::string reason;  // why not; "" while it is
+};
 struct HaReport {
-  std::string role, reason;  // init, backup, active; why
+  std::string role, reason;  // init, backup, active; anycast: active, released. Why
   double since = 0;
   std::uint64_t transitions = 0;
   bool released = false, realtime = false;
   double worst_delay = 0;  // of an advertisement, seconds
   std::vector<HaInstanceReport> instances;
+  std::string mode;               // "vrrp", "anycast"
+  std::uint64_t table = 0;        // anycast: where the routes of announced addresses are; 0: addresses on an interface
+  std::vector<HaVipReport> vips;  // anycast: all
 };
 
 // A DNS name that backends are given by.

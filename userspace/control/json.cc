@@ -166,6 +166,12 @@ void visit(auto& field, Is<HaInstanceReport> auto& v) {
   field("peer_heard_ago", v.peer_heard_ago);
 }
 
+void visit(auto& field, Is<HaVipReport> auto& v) {
+  field("address", v.address);
+  field("announced", v.announced);
+  field("reason", v.reason);
+}
+
 void visit(auto& field, Is<HaReport> auto& v) {
   field("role", v.role);
   field("reason", v.reason);
@@ -175,6 +181,9 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("realtime", v.realtime);
   field("worst_delay", v.worst_delay);
   field("instances", v.instances);
+  field("mode", v.mode);
+  field("table", v.table);
+  field("vips", v.vips);
 }
 
 void visit(auto& field, Is<NameReport> auto& v) {

@@ -157,6 +157,9 @@ void add_ha(std::vector<MetricFamily>& out, const Status& status) {
     Family family(out, value.name, value.help, value.type);
     for (const HaInstanceReport& instance : ha.instances) family.add({{"vrrp", instance.name}}, value.of(instance));
   }
+  Family announced(out, "lvs_ha_vip_announced", "1 while this router announces the address (anycast).",
+                   MetricType::Gauge);
+  for (const HaVipReport& vip : ha.vips) announced.add({{"vip", vip.address}}, number(vip.announced));
   Family rejected(out, "lvs_ha_adverts_rejected_total", "VRRP advertisements received and not taken, by reason.",
                   MetricType::Counter);
   for (const HaInstanceReport& instance : ha.instances)

@@ -31,6 +31,35 @@ no_backend      drop          12  the service has no backend that may take a new
 no_flow_passed  pass           3  a TCP segment of no known flow, left to the host (which answers RST)
 )");
 }
+TEST_F(Golden, HaStatusOfAnycast) {
+  control::HaReport ha;
+  ha.mode = "anycast";
+  ha.role = "active";
+  ha.since = control::kNow - 65;
+  ha.vips = {{"198.51.100.10", true, ""}, {"2001:db8::10", false, "service web6: no backend may take flows"}};
+  lvsd.canned.ha = ha;
+  EXPECT_EQ(run({"ha", "status"}).out, R"(Role        active for 1m5s (start)
+Transitions 0
+
+VIP            Announced  Why not
+198.51.100.10  yes
+2001:db8::10   no         service web6: no backend may take flows
+)");
+  ha.role = "released";
+  ha.reason = "released by the operator";
+  ha.released = true;
+  ha.table = 100;
+  ha.vips = {{"198.51.100.10", true, ""}};
+  lvsd.canned.ha = ha;
+  EXPECT_EQ(run({"ha", "release"}).out,
+            R"(Role        released for 1m5s (released by the operator): announces nothing until `lvsctl ha resume`
+Transitions 0
+
+VIP            Announced     Why not
+198.51.100.10  in table 100
+)");
+}
+
 TEST_F(Golden, ServiceList) {
   EXPECT_EQ(
       run({"service", "list"}).out,

@@ -72,7 +72,17 @@ HaInstanceReport ha_instance() {
   return {"outside", "wan0", 51, 150, false, 1, 2, 3, 4, {{"checksum", 5}, {"ttl", 6}}, "198.51.100.2", 100, 0.25};
 }
 HaReport ha() {
-  return {"active", "because", 1.5, 7, true, true, 0.125, {ha_instance()}};
+  return {"active",
+          "because",
+          1.5,
+          7,
+          true,
+          true,
+          0.125,
+          {ha_instance()},
+          "anycast",
+          100,
+          {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}}};
 }
 NameReport name() {
   return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};

@@ -28,6 +28,7 @@ Status status_with_ha() {
   instance.priority = 150;
   instance.sent = 7;
   instance.rejected["checksum"] = 3;
+  status.ha->vips = {{"198.51.100.10", true, ""}, {"2001:db8::10", false, "released"}};
   status.names = {{"web.test", "ipv4", {"192.0.2.1", "192.0.2.2"}, {"192.0.2.9"}, "no server answered", 5, 2, 0}};
   return status;
 }
@@ -130,6 +131,8 @@ TEST(Metrics, ThePair) {
   EXPECT_THAT(text, HasSubstr("lvs_ha_priority{vrrp=\"outside\"} 150\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_sent_total{vrrp=\"outside\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_rejected_total{vrrp=\"outside\",reason=\"checksum\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_vip_announced{vip=\"198.51.100.10\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_vip_announced{vip=\"2001:db8::10\"} 0\n"));
   EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_ha_")));
 }
 
