@@ -104,7 +104,8 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 
   state_keeper_ = std::make_unique<StateKeeper>(loop_, file, [this] { return snapshot(); });
   interfaces_ = std::make_unique<Interfaces>(*dataplane_);
-  vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips});
+  vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips,
+                                                     state->state.vip_table, state->state.vip_routes});
   hooks_ = std::make_unique<Hooks>(loop_, options_.instance);
   hooks_->set(config.hooks);
   names_ = std::make_unique<NameFollower>(loop_, host_.make_resolver(loop_), [this] { apply_names(); });
@@ -119,6 +120,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
     update_vips();
     state_keeper_->save_now();  // which VIPs are lvsd's own: whoever comes after a crash must know
   });
+  anycast_ = std::make_unique<Anycast>(state->state.released);
   auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
     interfaces_->link_changed(link);
     pair_->link_changed(link.name, link.up);
@@ -132,11 +134,12 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
 
   if (auto result = interfaces_->attach(config.interfaces, links, undo); !result) return result;
   undo.push([this, before = vips_->placed()] { vips_->restore(before); });
-  auto pair = pair_->prepare(config.ha);
+  auto pair = pair_->prepare(vrrp_of(config.ha));
   if (!pair) return tl::make_unexpected(pair.error());
   pair_->use(std::move(*pair));
   undo.push([this] { pair_->stop(); });
-  if (auto result = vips_->set(config, {}, pair_->active()); !result) return result;
+  anycast_->configure(config.ha);
+  if (auto result = vips_->set(config, {}, pair_->active() && anycast_->active_with(config.ha)); !result) return result;
   auto applied = balancer_->load(with_names(config, state->state.names), adopt_health(*state));
   if (!applied) return tl::make_unexpected(applied.error());
   names_->follow(config, state->state.names);
@@ -152,9 +155,18 @@ void Agent::update_vips() {
   const Config& config = balancer_->config();
   const auto withdraws = [](const ServiceConfig& service) { return service.pool.withdraw_vip; };
   if (!config.ha && std::none_of(config.services.begin(), config.services.end(), withdraws)) return;
-  if (auto result = vips_->set(config, balancer_->pools(), pair_->active()); !result) {
+  const bool active = pair_->active() && anycast_->active_with(config.ha);
+  const std::set<IpAddress> waiting = anycast_->waiting(config, unsettled(*balancer_, names_->memories()));
+  if (auto result = vips_->set(config, balancer_->pools(), active, waiting); !result) {
     spdlog::warn("{}", result.error().message);
   }
+}
+
+void Agent::set_released(bool released) {
+  if (!(released ? anycast_->release() : anycast_->resume())) return;
+  spdlog::info("anycast: {} by the operator", released ? "released" : "resumed");
+  update_vips();
+  state_keeper_->save_now();
 }
 
 void Agent::read_maintenance() {
@@ -235,6 +247,7 @@ void Agent::accept(const config::Loaded& loaded) {
   config_report_.loaded_at = seconds_since_epoch(std::chrono::system_clock::now());
   config_report_.stale = false;
   config_report_.stale_reason.clear();
+  for (const std::string& warning : anycast_warnings(loaded.config)) spdlog::warn("{}", warning);
 }
 
 Result<control::ConfigApplied> Agent::reload() {
@@ -271,14 +284,17 @@ Result<control::ConfigApplied> Agent::try_reload() {
     if (!server) return tl::make_unexpected(server.error());
     metrics = std::move(*server);
   }
-  auto pair = pair_->prepare(next.ha);
+  const std::optional<HaConfig> vrrp = vrrp_of(next.ha);
+  auto pair = pair_->prepare(vrrp);
   if (!pair) return tl::make_unexpected(pair.error());
   Undo undo;
   if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
     return tl::make_unexpected(result.error());
   }
   undo.push([this, vips = vips_->placed()] { vips_->restore(vips); });
-  if (auto result = vips_->set(next, balancer_->pools(), pair->active_after); !result)
+  const bool active = pair->active_after && anycast_->active_with(next.ha);
+  const auto later = vrrp == next.ha ? std::set<IpAddress>{} : listened_on(next);  // anycast: once backends are known
+  if (auto result = vips_->set(next, balancer_->pools(), active, later); !result)
     return tl::make_unexpected(result.error());
   if (auto result = balancer_->load(with_names(next, names_->memories())); !result)
     return tl::make_unexpected(result.error());
@@ -286,6 +302,7 @@ Result<control::ConfigApplied> Agent::try_reload() {
   names_->follow(next);
   hooks_->set(next.hooks);
   pair_->use(std::move(*pair));
+  anycast_->configure(next.ha);
   update_vips();
   read_maintenance();
 
@@ -303,7 +320,7 @@ void Agent::stop(Stop why) {
   tickers_.clear();
   if (why == Stop::for_restart && !options_.detach_on_exit) {
     pair_->leave();
-  } else if (pair_->configured()) {
+  } else if (pair_->configured() || anycast_->configured()) {
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }
@@ -335,7 +352,10 @@ State Agent::snapshot() const {
               {},
               vips_->placed().interface,
               vips_->placed().addresses,
-              names_->memories()};
+              names_->memories(),
+              anycast_->released(),
+              vips_->placed().table,
+              vips_->placed().routes};
   for (const ServiceConfig& service : balancer_->config().services) {
     const auto pool = balancer_->pools().find(service.name);
     if (service.pool.quorum && pool != balancer_->pools().end()) state.quorum[service.name] = pool->second.quorum;

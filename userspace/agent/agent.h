@@ -11,6 +11,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "agent/anycast.h"
 #include "agent/balancer.h"
 #include "agent/hooks.h"
 #include "agent/host.h"
@@ -57,6 +58,9 @@ class Agent {
   [[nodiscard]] Interfaces& interfaces() { return *interfaces_; }
   [[nodiscard]] NextHops& next_hops() { return *next_hops_; }
   [[nodiscard]] Pair& pair() { return *pair_; }
+  [[nodiscard]] const Anycast& anycast() const { return *anycast_; }
+  // The operator takes this router out of anycast, or back in.
+  void set_released(bool released);
   [[nodiscard]] Vips& vips() { return *vips_; }
   [[nodiscard]] NameFollower& names() { return *names_; }
   // Why what names mean now is not in force (it is tried again); empty: it is.
@@ -104,6 +108,7 @@ class Agent {
   std::unique_ptr<NameFollower> names_;
   std::string names_error_;
   std::unique_ptr<Pair> pair_;
+  std::unique_ptr<Anycast> anycast_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;
   std::unique_ptr<Sweeping> sweeping_;

@@ -33,6 +33,13 @@ class LinuxHost final : public Host {
     owned = addresses.owned();
     return result;
   }
+  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
+                              std::set<IpAddress>& owned) override {
+    net::VipRoutes routes(table);
+    Result<void> result = routes.set(wanted, owned);
+    owned = routes.owned();
+    return result;
+  }
   std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
     return net::make_resolver(loop);
   }

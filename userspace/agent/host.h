@@ -30,6 +30,9 @@ class Host {
   // also after an error.
   virtual Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
                                 std::set<IpAddress>& owned) = 0;
+  // The same for the routes in `table` that announce them.
+  virtual Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
+                                      std::set<IpAddress>& owned) = 0;
   virtual Result<std::unique_ptr<ha::Speaker>> open_speaker(const HaConfig& config, FenceWord fence,
                                                             ha::Speaker::RoleChanged changed) = 0;
   virtual std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) = 0;

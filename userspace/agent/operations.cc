@@ -75,7 +75,7 @@ control::Status AgentOperations::status() const {
                                  port.program_id, agent_.interfaces().is_up(port.name)});
   }
   for (const IpAddress& vip : agent_.vips().placed().addresses) status.vips.push_back(vip.to_string());
-  if (const auto report = agent_.pair().report()) status.ha = report_ha(*report);
+  if (const auto report = ha()) status.ha = *report;
   status.flow_tables = report_flow_tables(stats);
   status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
   status.names = agent_.names().reports();
@@ -246,16 +246,23 @@ Result<control::ConfigApplied> AgentOperations::apply_config() {
 }
 
 Result<control::HaReport> AgentOperations::ha() const {
+  if (agent_.anycast().configured()) {
+    const Balancer& balancer = agent_.balancer();
+    return agent_.anycast().report(balancer.config(), balancer.pools(), unsettled(balancer, agent_.names().memories()),
+                                   agent_.vips().placed());
+  }
   if (const auto report = agent_.pair().report()) return report_ha(*report);
   return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
 }
 
 Result<control::HaReport> AgentOperations::release_ha() {
+  if (agent_.anycast().configured()) agent_.set_released(true);
   agent_.pair().release();
   return ha();
 }
 
 Result<control::HaReport> AgentOperations::resume_ha() {
+  if (agent_.anycast().configured()) agent_.set_released(false);
   agent_.pair().resume();
   return ha();
 }

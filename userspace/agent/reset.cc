@@ -20,7 +20,8 @@ Result<void> reset_instance(const Options& options, Host& host) {
   const auto state = file.load(*boot_id);
   if (!state) return tl::make_unexpected(state.error());
   if (!state->warning.empty()) spdlog::warn("{}; VIPs that lvsd added may be left", state->warning);
-  Vips(host, {state->state.vip_interface, state->state.vips}).remove_all();
+  const State& left = state->state;
+  Vips(host, {left.vip_interface, left.vips, left.vip_table, left.vip_routes}).remove_all();
   if (auto result = host.remove_pins({options.instance, options.bpffs, {}}); !result) return result;
   file.remove();
   unlink(options.socket_path().c_str());  // of an lvsd that was killed

@@ -126,13 +126,14 @@ json to_json(const State& state) {
     for (const Clock::time_point change : adopted.changes) entry["changes_ms"].push_back(milliseconds_of(change));
     health.push_back(std::move(entry));
   }
-  return {{"format", kFormat},
-          {"boot_id", state.boot_id},
-          {"overrides", std::move(overrides)},
-          {"health", std::move(health)},
-          {"quorum", state.quorum},
-          {"names", to_json(state.names)},
-          {"vips", {{"interface", state.vip_interface}, {"addresses", to_json(state.vips)}}}};
+  json vips{{"interface", state.vip_interface}, {"addresses", to_json(state.vips)}};
+  if (state.vip_table != 0) {
+    vips["table"] = state.vip_table;
+    vips["routes"] = to_json(state.vip_routes);
+  }
+  return {{"format", kFormat},           {"boot_id", state.boot_id}, {"overrides", std::move(overrides)},
+          {"health", std::move(health)}, {"quorum", state.quorum},   {"names", to_json(state.names)},
+          {"released", state.released},  {"vips", std::move(vips)}};
 }
 
 // Throws what nlohmann throws, or invalid_argument: the file is corrupt.
@@ -151,6 +152,9 @@ State from_json(const json& document) {
   if (document.contains("quorum")) state.quorum = document.at("quorum").get<std::map<std::string, bool>>();
   state.vip_interface = document.at("vips").at("interface").get<std::string>();
   state.vips = addresses_from(document.at("vips").at("addresses"));
+  state.vip_table = document.at("vips").value("table", std::uint32_t{0});
+  if (state.vip_table != 0) state.vip_routes = addresses_from(document.at("vips").at("routes"));
+  state.released = document.value("released", false);
   if (document.contains("names")) state.names = names_from(document.at("names"));
   return state;
 }
@@ -228,6 +232,7 @@ Result<LoadedState> StateFile::load(const std::string& boot_id) const {
     loaded.state.health.clear();
     loaded.state.quorum.clear();
     loaded.state.vips.clear();
+    loaded.state.vip_routes.clear();
   }
   return loaded;
 }

@@ -3,6 +3,7 @@
 // that a person can read it; written to a temporary file, synced and renamed, so that it is never half there.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -21,7 +22,10 @@ struct State {
   std::map<std::string, bool> quorum;                  // by service; only where there is a rule
   std::string vip_interface;
   std::set<IpAddress> vips;
-  NameMemories names;  // what they meant last; holds across boots
+  NameMemories names;     // what they meant last; holds across boots
+  bool released = false;  // anycast: the operator took this router out; holds across boots
+  std::uint32_t vip_table = 0;
+  std::set<IpAddress> vip_routes;  // that lvsd added to it
 
   friend bool operator==(const State& a, const State& b);
 };

@@ -80,6 +80,11 @@ std::string joined(const std::vector<IpAddress>& addresses) {
 }
 
 void add_ha(Fields& fields, const HaConfig& ha) {
+  if (ha.mode == HaMode::anycast) {
+    fields.emplace_back("ha.mode", "anycast");
+    fields.emplace_back("ha.table", ha.table == 0 ? "none" : std::to_string(ha.table));
+    return;
+  }
   fields.emplace_back("ha.preempt", yes_no(ha.preempt));
   fields.emplace_back("ha.preempt_delay", duration_text(ha.preempt_delay));
   fields.emplace_back("ha.startup_delay", duration_text(ha.startup_delay));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `ha`: the pair.
+// `ha`: the pair, or anycast.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -16,6 +17,25 @@ constexpr Milliseconds kGreatestIntervalV3{40'950};  // 12 bits of centiseconds
 constexpr Milliseconds kGreatestIntervalV2{255'000};
 constexpr std::size_t kMaxAddresses = 255;  // the count is one byte
 constexpr std::size_t kMaxPassword = 8;
+constexpr std::uint32_t kFirstOwnTable = 253;  // of the kernel's: default, main, local
+constexpr std::uint32_t kLastOwnTable = 255;
+
+// Keys of `ha` that only one mode knows.
+struct ModeKey {
+  std::string_view key;
+  HaMode mode;
+};
+constexpr std::array<ModeKey, 7> kModeKeys{{{"instances", HaMode::vrrp},
+                                            {"preempt", HaMode::vrrp},
+                                            {"preempt_delay", HaMode::vrrp},
+                                            {"startup_delay", HaMode::vrrp},
+                                            {"track", HaMode::vrrp},
+                                            {"peer", HaMode::vrrp},
+                                            {"table", HaMode::anycast}}};
+
+std::string_view mode_name(HaMode mode) {
+  return mode == HaMode::vrrp ? "vrrp" : "anycast";
+}
 
 void read_addresses(Section& section, std::string_view key, std::vector<Located<IpAddress>>& target) {
   section.each(key, key, [&](const Node& item) {
@@ -93,6 +113,30 @@ void validate_unique(Diagnostics& diagnostics, const std::vector<ParsedVrrp>& in
   }
 }
 
+void validate_keys_of_mode(Diagnostics& diagnostics, const ParsedHa& ha) {
+  for (const auto& [key, where] : ha.keys) {
+    const auto* const known =
+        std::find_if(kModeKeys.begin(), kModeKeys.end(), [&](const ModeKey& row) { return row.key == key; });
+    if (known != kModeKeys.end() && known->mode != ha.config.mode)
+      diagnostics.error(where, "ha: {} is for mode {}, and this is {}", key, mode_name(known->mode),
+                        mode_name(ha.config.mode));
+  }
+}
+
+void validate_anycast(Diagnostics& diagnostics, Parsed& parsed) {
+  const ParsedHa& ha = *parsed.ha;
+  if (!parsed.config.manage_vips && ha.config.table == 0)
+    diagnostics.error(ha.where, "ha: with manage_vips off nothing would be announced: anycast needs a table");
+  for (ParsedService& service : parsed.services) {
+    if (service.keeps_vip_where)
+      diagnostics.error(*service.keeps_vip_where,
+                        "service {}: withdraw_vip can not be off with anycast: flows would go on to a router that has "
+                        "nobody for them",
+                        service.config.name);
+    service.config.pool.withdraw_vip = true;
+  }
+}
+
 }  // namespace
 
 void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedVrrp>& instances) {
@@ -125,7 +169,21 @@ void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedV
 void parse_ha(Context& context, const Node& node, Parsed& parsed) {
   ParsedHa& ha = parsed.ha.emplace();
   ha.where = node.where;
+  for (const Key& key : node.keys) ha.keys.push_back({key.text, key.where});
   Section section(context, node, "ha", "ha");
+  if (const Node* mode = section.take("mode")) {
+    const auto index = read_choice(context, *mode, "mode", {mode_name(HaMode::vrrp), mode_name(HaMode::anycast)});
+    if (index)
+      ha.config.mode = *index == 0 ? HaMode::vrrp : HaMode::anycast;
+    else
+      ha.keys.clear();  // which are wrong is not known
+  }
+  if (const Node* table = section.take("table"))
+    if (const auto number = read_integer(context, *table, "table", 1, std::numeric_limits<std::uint32_t>::max())) {
+      ha.config.table = static_cast<std::uint32_t>(*number);
+      if (ha.config.table >= kFirstOwnTable && ha.config.table <= kLastOwnTable)
+        context.diagnostics.error(table->where, "table: {} is one of the kernel's own: choose another", *number);
+    }
   section.each("instances", "instances", [&](const Node& item) { parse_vrrp_instance(context, item, ha.instances); });
   section.boolean("preempt", ha.config.preempt);
   section.duration("preempt_delay", ha.config.preempt_delay, Milliseconds{0}, kGreatestDelay);
@@ -136,6 +194,12 @@ void parse_ha(Context& context, const Node& node, Parsed& parsed) {
 void validate_ha(Diagnostics& diagnostics, Parsed& parsed) {
   if (!parsed.ha) return;
   ParsedHa& ha = *parsed.ha;
+  validate_keys_of_mode(diagnostics, ha);
+  if (ha.config.mode == HaMode::anycast) {
+    validate_anycast(diagnostics, parsed);
+    parsed.config.ha = std::move(ha.config);
+    return;
+  }
   std::set<IpAddress> vips;
   for (const ParsedService& service : parsed.services)
     for (const auto& [listener, where] : service.listeners) vips.insert(listener.address);

@@ -60,7 +60,11 @@ void parse_pool(Section& section, ParsedService& service) {
     service.quorum_where = quorum->where;
     parse_quorum(section.context(), *quorum, pool.quorum);
   }
-  section.boolean("withdraw_vip", pool.withdraw_vip);
+  if (const Node* withdraw = section.take("withdraw_vip"))
+    if (const auto value = read_boolean(section.context(), *withdraw, "withdraw_vip")) {
+      pool.withdraw_vip = *value;
+      if (!*value) service.keeps_vip_where = withdraw->where;
+    }
   if (const Node* sorry = section.take("sorry")) parse_sorry(section.context(), *sorry, service);
 }
 

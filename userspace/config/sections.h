@@ -46,6 +46,7 @@ struct ParsedService {
   std::vector<Located<Listener>> listeners;
   std::vector<ParsedBackend> backends;  // the one that says sorry included, with tier kSorryTier
   std::optional<Position> quorum_where;
+  std::optional<Position> keeps_vip_where;  // `withdraw_vip: false`
 };
 
 struct ParsedVrrp {
@@ -60,6 +61,7 @@ struct ParsedHa {
   Position where;
   HaConfig config;  // without instances
   std::vector<ParsedVrrp> instances;
+  std::vector<Located<std::string>> keys;  // that were given
 };
 
 struct Parsed {

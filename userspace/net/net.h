@@ -85,4 +85,19 @@ class VipAddresses {
   std::set<IpAddress> owned_;
 };
 
+// Routes that tell a routing daemon which VIPs this host takes: /32 or /128, blackhole, in a table of their own. They
+// are there to be read; no rule should lead packets to them. Marked with a route protocol (119 in `ip route`). A route
+// to the same destination that is in the table already becomes one of these.
+class VipRoutes {
+ public:
+  explicit VipRoutes(std::uint32_t table) : table_(table) {}
+  // As VipAddresses::set().
+  Result<void> set(const std::set<IpAddress>& wanted, const std::set<IpAddress>& adopted = {});
+  [[nodiscard]] const std::set<IpAddress>& owned() const { return owned_; }
+
+ private:
+  std::uint32_t table_;
+  std::set<IpAddress> owned_;
+};
+
 }  // namespace xlvs::net

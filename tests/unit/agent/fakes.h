@@ -26,6 +26,7 @@ struct FakeMachine {
   bool pinned = false;
   dataplane::FakeDataplane maps;                    // outlives the lvsd that has it open, as pinned maps and links do
   std::map<std::string, std::set<IpAddress>> vips;  // by interface
+  std::map<std::uint32_t, std::set<IpAddress>> vip_routes;  // by table
   std::set<IpAddress> followed;
   std::vector<dataplane::LostFlow> solicited;
   std::map<std::string, NameReply> dns;  // what it says; other names are not known
@@ -37,7 +38,7 @@ struct FakeMachine {
   ha::SpeakerReport speaker_report;
   bool speaker_leaves_role = true;  // what leave() answers
 
-  std::optional<Error> open_error, vip_error, watch_error, speaker_error;  // what shall fail next
+  std::optional<Error> open_error, vip_error, route_error, watch_error, speaker_error;  // what shall fail next
 
   [[nodiscard]] Desired desired() const { return maps.applied.empty() ? Desired{} : maps.desired(); }
   [[nodiscard]] std::set<std::string> attached() const {
@@ -182,10 +183,26 @@ class FakeHost final : public Host {
   }
   Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
                         std::set<IpAddress>& owned) override {
-    auto& present = machine_.vips[interface];
+    return place(machine_.vips[interface], machine_.vip_error, wanted, owned);
+  }
+  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
+                              std::set<IpAddress>& owned) override {
+    return place(machine_.vip_routes[table], machine_.route_error, wanted, owned);
+  }
+  std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
+    return std::make_unique<FakeResolver>(loop, machine_);
+  }
+  void solicit(const Endpoint& server, const Endpoint& client) override {
+    machine_.solicited.push_back({client, server});
+  }
+  Result<std::string> boot_id() override { return machine_.boot; }
+
+ private:
+  static Result<void> place(std::set<IpAddress>& present, std::optional<Error>& error,
+                            const std::set<IpAddress>& wanted, std::set<IpAddress>& owned) {
     for (const IpAddress& address : wanted) {
       if (present.insert(address).second) owned.insert(address);
-      if (machine_.vip_error) return tl::make_unexpected(*std::exchange(machine_.vip_error, std::nullopt));
+      if (error) return tl::make_unexpected(*std::exchange(error, std::nullopt));
     }
     for (auto it = owned.begin(); it != owned.end();) {
       if (wanted.contains(*it)) {
@@ -197,15 +214,7 @@ class FakeHost final : public Host {
     }
     return {};
   }
-  std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
-    return std::make_unique<FakeResolver>(loop, machine_);
-  }
-  void solicit(const Endpoint& server, const Endpoint& client) override {
-    machine_.solicited.push_back({client, server});
-  }
-  Result<std::string> boot_id() override { return machine_.boot; }
 
- private:
   FakeMachine& machine_;
 };
 

@@ -30,6 +30,9 @@ State example() {
   state.vip_interface = "lo";
   state.vips = {*IpAddress::parse("198.51.100.10"), *IpAddress::parse("2001:db8::10")};
   state.names[{"web.test", Family::ipv6}] = {{*IpAddress::parse("2001:db8::1")}, {*IpAddress::parse("2001:db8::9")}};
+  state.released = true;
+  state.vip_table = 100;
+  state.vip_routes = {*IpAddress::parse("198.51.100.10")};
   return state;
 }
 
@@ -48,6 +51,8 @@ TEST_F(StateFileTest, KeepsEverything) {
   EXPECT_EQ(loaded->state, example());
   EXPECT_EQ(loaded->state.overrides, example().overrides);
   EXPECT_EQ(loaded->state.vips, example().vips);
+  EXPECT_EQ(loaded->state.vip_routes, example().vip_routes);
+  EXPECT_TRUE(loaded->state.released);
   EXPECT_EQ(loaded->state.names, example().names);
   EXPECT_EQ(loaded->state.health.at(ref("web", "10.0.0.11:8080")).since,
             example().health.at(ref("web", "10.0.0.11:8080")).since);
@@ -69,6 +74,8 @@ TEST_F(StateFileTest, AfterABootOnlyOverridesHold) {
   EXPECT_EQ(loaded->state.overrides, example().overrides);
   EXPECT_TRUE(loaded->state.health.empty());
   EXPECT_TRUE(loaded->state.vips.empty());
+  EXPECT_TRUE(loaded->state.vip_routes.empty());
+  EXPECT_TRUE(loaded->state.released) << "so does the operator's word";
 }
 
 TEST_F(StateFileTest, EveryTruncationIsSetAsideAndNeverHalfBelieved) {

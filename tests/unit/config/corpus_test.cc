@@ -72,10 +72,11 @@ TEST(Corpus, ErrorsAreInOrder) {
 }
 
 TEST(Examples, AreAccepted) {
-  for (const auto& path : files(repository() / "examples")) {
-    const auto loaded = parse_text(read_text_file(path));
-    EXPECT_TRUE(loaded) << path << "\n" << all(loaded.error());
-  }
+  for (const char* folder : {"examples", "examples/anycast"})
+    for (const auto& path : files(repository() / folder)) {
+      const auto loaded = parse_text(read_text_file(path));
+      EXPECT_TRUE(loaded) << path << "\n" << all(loaded.error());
+    }
 }
 
 }  // namespace
