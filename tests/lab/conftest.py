@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from lablib.lab import TOPOLOGIES, Lab, remove_stale
+from lablib.lab import TOPOLOGIES, lab_of, remove_stale
 from lablib.lvsd import Lvsd
 from lablib.netns import command
 
@@ -23,7 +23,7 @@ def pytest_sessionstart(session):
 
 
 def make_lab(topology):
-    return Lab(f"t{os.getpid()}{uuid.uuid4().hex[:4]}", topology).up(owner=os.getpid())
+    return lab_of(f"t{os.getpid()}{uuid.uuid4().hex[:4]}", topology).up(owner=os.getpid())
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ one-arm: everybody on one segment, requests leave by the interface they came fro
 
 pair: one-arm, with a second router "peer" beside the first.
 
+anycast: see anycast.py.
+
 Servers are nat and dr servers at once: their default route leads through the router, what they send from a VIP (which
 they have on lo, silent to ARP) goes straight to the client.
 """
@@ -31,15 +33,15 @@ from .servers import Server
 
 STATE = Path("/run/lvs-lab")  # NAME/lab.json, NAME/HOST/: what runs in each host
 TOPOLOGIES = ("two-nic", "one-arm")  # that every kind of forwarding is tested in
-PAIR = "pair"
+PAIR, ANYCAST = "pair", "anycast"
 PREFIX = "lvs"
 PASS_SOURCE = Path(__file__).resolve().parent.parent / "pass.bpf.c"
 
 
 class Lab:
     def __init__(self, name, topology="two-nic"):
-        if topology not in (*TOPOLOGIES, PAIR):
-            raise LabError(f"no topology '{topology}'; there are: {', '.join((*TOPOLOGIES, PAIR))}")
+        if topology not in (*TOPOLOGIES, PAIR, ANYCAST):
+            raise LabError(f"no topology '{topology}'; there are: {', '.join((*TOPOLOGIES, PAIR, ANYCAST))}")
         if not name.isalnum() or len(name) > 24:
             raise LabError(f"lab name '{name}': letters and digits only, at most 24")
         self.name, self.topology = name, topology
@@ -96,7 +98,9 @@ class Lab:
     def down(self):
         for host in self.hosts():
             host.destroy()
-        shutil.rmtree(Path("/sys/fs/bpf/lvs") / self.instance, ignore_errors=True)
+        pins = Path("/sys/fs/bpf/lvs")
+        for left in (pins / self.instance, *pins.glob(f"{self.instance}-*")):
+            shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _record(self, owner):
@@ -136,12 +140,12 @@ class Lab:
         ports = ["client", "router", *(["peer"] if self.peer else []), *(s.name for s in self.servers)]
         self.switch.ip(*(f"link set {port} master br0" for port in ports))
 
-    def _xdp_peers(self):
+    def _xdp_peers(self, peers=None):
         compiled = self.directory / "pass.bpf.o"
         arch = command(["gcc", "-print-multiarch"]).stdout.strip()
         command(["clang-19", "-target", "bpf", "-O2", "-g", f"-I/usr/include/{arch}", "-c", PASS_SOURCE,
                  "-o", compiled])
-        peers = [(self.switch, "router"), *([(self.switch, "peer")] if self.peer else [])]
+        peers = peers or [(self.switch, "router"), *([(self.switch, "peer")] if self.peer else [])]
         if self.topology == "two-nic":
             peers.append((self.client, "eth0"))
         for host, dev in peers:
@@ -214,6 +218,13 @@ def start_time(pid):
         return None
 
 
+def lab_of(name, topology):
+    if topology != ANYCAST:
+        return Lab(name, topology)
+    from .anycast import AnycastLab  # which is made from what is above
+    return AnycastLab(name)
+
+
 def all_labs():
     """(lab, stale) of every lab on this machine; stale: its owner has ended."""
     found = []
@@ -223,7 +234,7 @@ def all_labs():
         except (json.JSONDecodeError, FileNotFoundError):  # being written or removed at this moment
             continue
         stale = data["owner"] is not None and start_time(data["owner"]) != data["owner_start"]
-        found.append((Lab(record.parent.name, data["topology"]), stale))
+        found.append((lab_of(record.parent.name, data["topology"]), stale))
     return found
 
 

@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import json
 import os
+import signal
 import socket
 import threading
 import uuid
@@ -166,6 +167,11 @@ class Wrk:
         # --timeout: a request that takes longer counts as failed. A lost SYN costs 1 s, two in a row 3 s.
         self.process = host.start("wrk", "-c", connections, "-t", threads, "-d", f"{seconds}s", "--timeout", "2s",
                                   *headers, "-s", WRK_SCRIPT, url(address, path, port), log=self.log)
+
+    def stop(self):
+        """Ends it before its time. Returns what wait() does."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
 
     def wait(self):
         """What wrk.lua prints: "requests", "bytes", and how often each kind of failure happened (see errors())."""

@@ -29,7 +29,7 @@ class Lvsd:
     def __init__(self, lab, bin_dir=None, host=None):
         """`host`: the router it runs on, when that is not the lab's first."""
         self.lab, self.host = lab, host or lab.router
-        self.instance = lab.instance if host is None else f"{lab.instance}-peer"
+        self.instance = lab.instance if host is None else f"{lab.instance}-{host.name.rsplit('-', 1)[1]}"
         self.bin = Path(bin_dir) if bin_dir else binaries()
         self.config = self.host.directory / "lvs.yaml"
         self.log = self.host.directory / "lvsd.log"
