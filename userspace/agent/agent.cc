@@ -156,7 +156,8 @@ void Agent::update_vips() {
   const auto withdraws = [](const ServiceConfig& service) { return service.pool.withdraw_vip; };
   if (!config.ha && std::none_of(config.services.begin(), config.services.end(), withdraws)) return;
   const bool active = pair_->active() && anycast_->active_with(config.ha);
-  const std::set<IpAddress> waiting = anycast_->waiting(config, unsettled(*balancer_, names_->memories()));
+  anycast_->observe(balancer_->pools(), std::chrono::system_clock::now());
+  const auto waiting = anycast_->waiting(config, anycast_->unsettled(*balancer_, names_->memories()));
   if (auto result = vips_->set(config, balancer_->pools(), active, waiting); !result) {
     spdlog::warn("{}", result.error().message);
   }

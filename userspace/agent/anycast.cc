@@ -38,6 +38,26 @@ std::string why_not(const Config& config, const Pools& pools, const std::map<std
   return text.empty() ? "it was there before lvsd, which can not withdraw it; or the log says why not" : text;
 }
 
+// Why it is open whether this backend is in the table, if it is. One that is down is so for certain when it has failed
+// since the service has recovered: what took all of them away (this router's link, say) may take them for one moment
+// longer.
+std::string open_question(const health::Health* health, Anycast::Time recovered) {
+  using health::LifeState;
+  if (health == nullptr || health->life == LifeState::unchecked) return "has not been checked yet";
+  if (health->life == LifeState::reentry) return "is coming back";
+  if (health->life != LifeState::down) return "";
+  const bool failed = std::any_of(health->checks.begin(), health->checks.end(), [&](const health::CheckHealth& check) {
+    return check.failures > 0 && check.at >= recovered;
+  });
+  return failed ? "" : "may be coming back";
+}
+
+// Whatever its checks find, it is decided.
+bool overruled(const Balancer& balancer, const BackendRef& backend) {
+  const Override change = balancer.override_of(backend);
+  return change.disabled || change.forced || balancer.maintenance(backend) != nullptr;
+}
+
 bool hashes(const ServiceConfig& service) {
   const PickRule pick = scheduler_info(service.scheduler).pick;
   return pick == PickRule::source_hash || pick == PickRule::dest_hash;
@@ -49,17 +69,31 @@ std::optional<HaConfig> vrrp_of(const std::optional<HaConfig>& ha) {
   return is_anycast(ha) ? std::nullopt : ha;
 }
 
-std::map<std::string, std::string> unsettled(const Balancer& balancer, const NameMemories& names) {
+void Anycast::observe(const Pools& pools, Time now) {
+  for (const auto& [service, pool] : pools) {
+    const auto before = well_.find(service);
+    if (before == well_.end()) {
+      if (!pool.withdrawn) well_[service] = true;  // the first time every backend is new, which is another matter
+      continue;
+    }
+    if (!before->second && !pool.withdrawn) recovered_[service] = now;
+    before->second = !pool.withdrawn;
+  }
+}
+
+std::map<std::string, std::string> Anycast::unsettled(const Balancer& balancer, const NameMemories& names) const {
   std::map<std::string, std::string> services;
   for (const ServiceConfig& service : balancer.config().services) {
+    const auto known = recovered_.find(service.name);
+    const Time recovered = known == recovered_.end() ? Time{} : known->second;
     for (const BackendConfig& backend : service.named)
       if (!names.contains({backend.host, service.family()}))
         services.emplace(service.name, fmt::format("name {} has not been resolved yet", backend.host));
     for (const BackendConfig& backend : service.backends) {
-      const health::Health* health = balancer.health({service.name, backend.endpoint()});
-      if (health == nullptr || health->life == health::LifeState::unchecked)
-        services.emplace(service.name,
-                         fmt::format("backend {} has not been checked yet", backend.endpoint().to_string()));
+      const BackendRef ref{service.name, backend.endpoint()};
+      const std::string why = overruled(balancer, ref) ? "" : open_question(balancer.health(ref), recovered);
+      if (!why.empty())
+        services.emplace(service.name, fmt::format("backend {} {}", backend.endpoint().to_string(), why));
     }
   }
   return services;

@@ -22,12 +22,10 @@ namespace xlvs::agent {
 // What is left of `ha` for VRRP: nothing with anycast.
 [[nodiscard]] std::optional<HaConfig> vrrp_of(const std::optional<HaConfig>& ha);
 
-// Services whose backends are not all known yet, and why: an unchecked backend, a name without an address. Their tables
-// may differ from those that the other routers have.
-[[nodiscard]] std::map<std::string, std::string> unsettled(const Balancer& balancer, const NameMemories& names);
-
 class Anycast {
  public:
+  using Time = std::chrono::system_clock::time_point;
+
   // `released`: as an earlier lvsd left it.
   explicit Anycast(bool released);
 
@@ -42,6 +40,11 @@ class Anycast {
   // Whether a router with this configuration may have virtual addresses, as far as the operator is concerned.
   [[nodiscard]] bool active_with(const std::optional<HaConfig>& ha) const;
 
+  // To be told whenever pools may have changed.
+  void observe(const Pools& pools, Time now);
+  // Services whose backends are not all known, and why: unchecked, about to come back, a name without an address. Their
+  // tables may differ from those that the other routers have.
+  [[nodiscard]] std::map<std::string, std::string> unsettled(const Balancer& balancer, const NameMemories& names) const;
   // Addresses that are not to be announced yet, for Vips::set(): a router that does not know all backends would send
   // flows that the network moves to it to others than the routers that had them.
   [[nodiscard]] std::set<IpAddress> waiting(const Config& config,
@@ -57,8 +60,10 @@ class Anycast {
   bool configured_ = false;
   bool released_;
   std::string reason_;
-  std::chrono::system_clock::time_point since_;
+  Time since_;
   std::uint64_t transitions_ = 0;
+  std::map<std::string, bool> well_;       // services: whether somebody took flows last
+  std::map<std::string, Time> recovered_;  // since when again, of those that had nobody for some time
 };
 
 // For the log: services that lose connections when the network moves them to another router.

@@ -247,9 +247,10 @@ Result<control::ConfigApplied> AgentOperations::apply_config() {
 
 Result<control::HaReport> AgentOperations::ha() const {
   if (agent_.anycast().configured()) {
+    const Anycast& anycast = agent_.anycast();
     const Balancer& balancer = agent_.balancer();
-    return agent_.anycast().report(balancer.config(), balancer.pools(), unsettled(balancer, agent_.names().memories()),
-                                   agent_.vips().placed());
+    return anycast.report(balancer.config(), balancer.pools(), anycast.unsettled(balancer, agent_.names().memories()),
+                          agent_.vips().placed());
   }
   if (const auto report = agent_.pair().report()) return report_ha(*report);
   return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");

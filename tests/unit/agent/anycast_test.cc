@@ -79,6 +79,35 @@ TEST_F(AnycastTest, ABackendThatIsAddedDoesNotWithdrawTheAddress) {
   EXPECT_TRUE(ha().vips.at(0).announced);
 }
 
+// A link that was cut takes all backends away, and gives them back one by one.
+TEST_F(AnycastTest, AnAddressThatWasWithdrawnWaitsForBackendsThatAreComingBack) {
+  configure(config("metrics: {listen: off}\nha: {mode: anycast}\n",
+                   "{type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 1}", 1) +
+            fmt::format("      - {{address: 127.0.0.1, port: {}, check: {{type: tcp, interval: 100ms, timeout: 100ms, "
+                        "rise: 20, fall: 1}}}}\n",
+                        servers_[1].port()));
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_for_vip());
+  servers_[0].close();
+  servers_[1].close();
+  ASSERT_TRUE(wait_for([this] { return vips().empty(); }));
+  {
+    const TcpServer second(servers_[1].port());
+    ASSERT_TRUE(wait_for([this] { return report(1).health.checks.at(0).passes > 0; }));
+    const TcpServer first(servers_[0].port());
+    ASSERT_TRUE(wait_for([this] { return is_up(0); }));
+    EXPECT_FALSE(is_up(1));
+    EXPECT_THAT(vips(), IsEmpty());
+    EXPECT_EQ(ha().vips.at(0).reason, "service web: backend " + servers_[1].endpoint() + " may be coming back");
+    ASSERT_TRUE(wait_for_vip());
+    EXPECT_TRUE(is_up(1));
+  }
+  ASSERT_TRUE(wait_for([this] { return vips().empty(); }));
+  const TcpServer first(servers_[0].port());
+  ASSERT_TRUE(wait_for_vip()) << "the other failed again: it is out for everybody";
+  EXPECT_FALSE(is_up(1));
+}
+
 // web is known, but the service beside it on the same address is not.
 TEST_F(AnycastTest, AnAddressWaitsForAllItsServices) {
   const std::string other = "  - name: other\n    listen: [\"198.51.100.10:81/tcp\"]\n    backends:\n";
