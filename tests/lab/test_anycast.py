@@ -186,9 +186,10 @@ def test_nodes_come_and_go_under_load(lab, nodes):
         assert sum(broken.values()) <= ALLOWED * 64, broken
 
 
-def test_lvsd_killed_and_started_again_withdraws_nothing(lab, nodes):
+@pytest.mark.parametrize("end", ["kill", "leave"])
+def test_a_restart_of_lvsd_withdraws_nothing(lab, nodes, end):
     held = Held(lab, VIP4, 100)
-    nodes[0].lvsd.kill()
+    getattr(nodes[0].lvsd, end)()
     assert lab.next_hops(VIP4) == NAMES
     assert held.broken() == [] and failed_new(lab, VIP4)[0] == 0
     nodes[0].lvsd.start()

@@ -112,14 +112,11 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   undo.push([this] { names_.reset(); });
   const auto changed = [this] {
     update_vips();
-    health_changed();  // which saves the VIPs that are lvsd's own, too
+    health_changed();
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
-  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] {
-    update_vips();
-    state_keeper_->save_now();  // which VIPs are lvsd's own: whoever comes after a crash must know
-  });
+  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] { update_vips(); });
   anycast_ = std::make_unique<Anycast>(state->state.released);
   auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
     interfaces_->link_changed(link);
@@ -158,9 +155,12 @@ void Agent::update_vips() {
   const bool active = pair_->active() && anycast_->active_with(config.ha);
   anycast_->observe(balancer_->pools(), std::chrono::system_clock::now());
   const auto waiting = anycast_->waiting(config, anycast_->unsettled(*balancer_, names_->memories()));
+  const Vips::Placed before = vips_->placed();
   if (auto result = vips_->set(config, balancer_->pools(), active, waiting); !result) {
     spdlog::warn("{}", result.error().message);
   }
+  // Which VIPs are lvsd's own: whoever comes after a crash must know.
+  if (vips_->placed() != before) state_keeper_->save_now();
 }
 
 void Agent::set_released(bool released) {

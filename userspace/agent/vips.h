@@ -20,6 +20,7 @@ class Vips {
     std::set<IpAddress> addresses;  // that lvsd added, not those that were there already
     std::uint32_t table = 0;
     std::set<IpAddress> routes;  // to these, in `table`
+    friend bool operator==(const Placed&, const Placed&) = default;
   };
 
   // `placed`: what an earlier lvsd left, of its state file.

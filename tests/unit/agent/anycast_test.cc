@@ -141,14 +141,18 @@ TEST_F(AnycastTest, ReleaseWithdrawsAndOutlivesLvsdAndTheMachine) {
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip));
 }
 
-TEST_F(AnycastTest, OnlyACleanStopWithdraws) {
+TEST_F(AnycastTest, OnlyAStopForGoodWithdraws) {
   ASSERT_TRUE(ok(start()));
   ASSERT_TRUE(wait_for_vip());
-  kill();
+  kill();  // which address is lvsd's own is on disk already
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip));
   ASSERT_TRUE(ok(start()));
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip)) << "what it adopts is known";
-  agent_->stop();
+  agent_->stop(Agent::Stop::for_restart);
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip));
+  ASSERT_TRUE(ok(start()));
+  EXPECT_THAT(vips(), UnorderedElementsAre(kVip)) << "what it adopts is known";
+  agent_->stop(Agent::Stop::for_good);
   EXPECT_THAT(vips(), IsEmpty());
 }
 
