@@ -254,6 +254,40 @@ struct lvs_slot6 {
 	__u64 word;
 };
 
+/* ---- flows of another router ---------------------------------------------------------------------------------- */
+
+/* What became of a flow that the import program was given. */
+enum lvs_import_result {
+	LVS_IMPORT_NONE = 0, /* not looked at */
+	LVS_IMPORT_CREATED = 1,
+	LVS_IMPORT_UPDATED = 2,
+	LVS_IMPORT_KEPT = 3,	 /* known here, and left as it is */
+	LVS_IMPORT_OVER = 4,	 /* it has ended, and was not known here */
+	LVS_IMPORT_CONFLICT = 5, /* known here with another backend, and that stays */
+	LVS_IMPORT_NO_ROOM = 6,
+	LVS_IMPORT_RESULT_MAX = 7,
+};
+
+#define LVS_IMPORT_IPV6 1
+#define LVS_IMPORT_REPLACE 2 /* the other router knows better: it gets the packets */
+
+/* One flow; what the import program gets as its packet is an array of them, and has the results written into it. */
+struct lvs_import {
+	__be32 client[4]; /* IPv4: client[0] */
+	__be16 client_port;
+	__be16 port; /* of the destination */
+	__u8 protocol;
+	__u8 flags;  /* LVS_IMPORT_IPV6, LVS_IMPORT_REPLACE */
+	__u8 state;  /* enum lvs_state */
+	__u8 result; /* enum lvs_import_result */
+	__u32 backend;
+	__u16 listener;
+	__u16 age; /* ticks since its last packet */
+};
+
+/* In one call: what fits in the page that the kernel allots to a test run, beside its headroom. */
+#define LVS_IMPORT_MAX 100
+
 #define LVS_SLOTS4 4
 #define LVS_SLOTS6 2
 #define LVS_OVERFLOW_SLOTS4 16
@@ -350,6 +384,7 @@ LVS_ASSERT_SIZE(struct lvs_backend, 64);
 LVS_ASSERT_SIZE(struct lvs_load, 16);
 LVS_ASSERT_SIZE(struct lvs_counters, 40);
 LVS_ASSERT_SIZE(struct lvs_name, 64);
+LVS_ASSERT_SIZE(struct lvs_import, 32);
 LVS_ASSERT_SIZE(struct lvs_slot4, 16);
 LVS_ASSERT_SIZE(struct lvs_slot6, 32);
 LVS_ASSERT_SIZE(struct lvs_bucket4, 64);

@@ -16,6 +16,7 @@
 #include "reset.h"
 #include "check_path.h"
 #include "fence.h"
+#include "import.h"
 #include "count.h"
 
 /* Fragments, options and damaged headers concern us only on their way to a virtual service address. */
@@ -280,6 +281,13 @@ SEC("tc")
 int lvs_check(struct __sk_buff *skb)
 {
 	return check_sent(skb);
+}
+
+/* Run by lvsd and never attached: its "packet" is an array of struct lvs_import. */
+SEC("xdp")
+int lvs_import(struct xdp_md *ctx)
+{
+	return import_flows(ctx);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

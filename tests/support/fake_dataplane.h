@@ -16,6 +16,43 @@
 
 namespace xlvs::dataplane {
 
+// A flow table towards another router: tells what it is given, remembers what it is told.
+class FakeFlows final : public FlowSource, public FlowSink {
+ public:
+  // ---- for the test
+  std::vector<FlowTarget> targets;  // numbered from 0
+  std::vector<FlowRecord> to_tell;  // by every walk that tell_all() began, and then no more
+  std::map<std::uint32_t, FlowTarget> told_targets;
+  std::vector<FlowRecord> told;
+  bool replaced = false;
+
+  void tell_all() override { left_ = to_tell; }
+  bool collect(std::size_t& looks, std::size_t limit, std::chrono::milliseconds,
+               std::vector<FlowRecord>& out) override {
+    const std::size_t count = std::min(limit, left_.size());
+    looks -= std::min<std::size_t>(looks, 1);
+    out.insert(out.end(), left_.begin(), left_.begin() + static_cast<std::ptrdiff_t>(count));
+    left_.erase(left_.begin(), left_.begin() + static_cast<std::ptrdiff_t>(count));
+    return left_.empty();
+  }
+  [[nodiscard]] std::size_t bucket_count() const override { return 100; }
+  [[nodiscard]] const FlowTarget& target(std::uint32_t number) const override { return targets.at(number); }
+  void rest() override { left_.clear(); }
+
+  void forget_targets() override { told_targets.clear(); }
+  void set_target(std::uint32_t number, const FlowTarget& target) override { told_targets[number] = target; }
+  FlowImports import(std::span<const FlowRecord> flows, bool replace) override {
+    told.insert(told.end(), flows.begin(), flows.end());
+    replaced = replace;
+    FlowImports out;
+    out.created = flows.size();
+    return out;
+  }
+
+ private:
+  std::vector<FlowRecord> left_;
+};
+
 class FakeDataplane : public Dataplane {
  public:
   // ---- for the test: what calls answer
@@ -29,6 +66,7 @@ class FakeDataplane : public Dataplane {
   std::vector<ReasonStats> reasons;
   std::vector<Flow> flow_table;
   std::vector<LostFlow> lost;  // what every step of a sweep meets
+  FakeFlows exchange;
   std::size_t buckets = 100;
   std::uint32_t program_id = 1;
 
@@ -142,6 +180,8 @@ class FakeDataplane : public Dataplane {
     if (out.size() > limit) out.resize(limit);
     return out;
   }
+
+  [[nodiscard]] FlowExchange flow_exchange() override { return {exchange, exchange}; }
 
   [[nodiscard]] std::vector<BackendRef> installed() const override {
     std::vector<BackendRef> out;

@@ -271,6 +271,8 @@ Result<ApplySummary> XdpDataplane::apply(const Desired& desired) {
   apply_globals(desired);
   if (plan->empty() && !reals_unknown_) return ApplySummary{};
   auto summary = Applier(*this, *plan).run();
+  teller_.ids_changed();
+  importer_.ids_changed();
   if (summary) {
     reals_unknown_ = false;
     return summary;

@@ -16,6 +16,7 @@
 
 #include "core/desired.h"
 #include "core/fence.h"
+#include "core/flow_exchange.h"
 #include "core/result.h"
 #include "core/via.h"
 
@@ -181,6 +182,8 @@ class Dataplane {
   // At most `limit` matching flows, in table order; `total` (if given) gets the number of all that match.
   [[nodiscard]] virtual std::vector<Flow> flows(const FlowFilter& filter, std::size_t limit,
                                                 std::uint64_t* total) const = 0;
+  // The flow table towards another router. Lives as long as this object.
+  [[nodiscard]] virtual FlowExchange flow_exchange() = 0;
   // The services and endpoints that the maps hold: after a restart, what the previous lvsd left.
   [[nodiscard]] virtual std::vector<BackendRef> installed() const = 0;
 };

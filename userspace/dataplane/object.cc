@@ -122,6 +122,10 @@ int BpfObject::check_program() const {
   return bpf_program__fd(skeleton_->progs.lvs_check);
 }
 
+int BpfObject::import_program() const {
+  return bpf_program__fd(skeleton_->progs.lvs_import);
+}
+
 std::vector<std::pair<std::string, int>> BpfObject::maps() const {
   std::vector<std::pair<std::string, int>> out;
   bpf_map* map = nullptr;

@@ -36,7 +36,8 @@ class BpfObject {
   [[nodiscard]] Result<void> load();
 
   [[nodiscard]] int program() const;
-  [[nodiscard]] int check_program() const;  // for the egress of ports, while checks go to VIPs
+  [[nodiscard]] int check_program() const;   // for the egress of ports, while checks go to VIPs
+  [[nodiscard]] int import_program() const;  // never attached: lvsd runs it
   // Name of the pin and descriptor (borrowed) of every map that outlives the program.
   [[nodiscard]] std::vector<std::pair<std::string, int>> maps() const;
 

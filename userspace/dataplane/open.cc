@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* kProgram = "program";
 constexpr const char* kCheckProgram = "check_program";
+constexpr const char* kImportProgram = "import_program";
 
 Fd duplicate(int fd) {
   return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -58,10 +59,12 @@ Result<Opened> first_load(Pins pins, const OpenOptions& options) {
   auto pinned = object->maps();
   pinned.emplace_back(kProgram, object->program());
   pinned.emplace_back(kCheckProgram, object->check_program());
+  pinned.emplace_back(kImportProgram, object->import_program());
   if (auto done = pins.create(pinned); !done) return tl::make_unexpected(done.error());
   Fd program = duplicate(object->program());
   spdlog::info("loaded XDP program {} (instance {})", program_id(program.get()), options.instance);
-  return Opened{std::move(pins), *std::move(maps), std::move(program), duplicate(object->check_program())};
+  return Opened{std::move(pins), *std::move(maps), std::move(program), duplicate(object->check_program()),
+                duplicate(object->import_program())};
 }
 
 Result<void> check_limits(const Maps& maps, const OpenOptions& options) {
@@ -103,7 +106,8 @@ Result<Fd> upgrade(Pins& pins, Maps& maps) {
   store_hash(maps.control(), ObjectHash{});
   replace_in_links(pins, object->program());
   for (const auto& [name, program] :
-       {std::pair(kProgram, object->program()), std::pair(kCheckProgram, object->check_program())})
+       {std::pair(kProgram, object->program()), std::pair(kCheckProgram, object->check_program()),
+        std::pair(kImportProgram, object->import_program())})
     if (auto done = pins.replace(name, program); !done) return tl::make_unexpected(done.error());
   store_hash(maps.control(), object_hash());
   return duplicate(object->program());
@@ -126,10 +130,13 @@ Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
   if (auto good = check_limits(*maps, options); !good) return tl::make_unexpected(good.error());
   Fd program = pinned_program(pins, kProgram);
   Fd check_program = pinned_program(pins, kCheckProgram);
+  Fd import_program = pinned_program(pins, kImportProgram);
   const ObjectHash own = object_hash();
-  if (program.valid() && check_program.valid() && std::equal(own.begin(), own.end(), maps->control().object_hash)) {
+  if (program.valid() && check_program.valid() && import_program.valid() &&
+      std::equal(own.begin(), own.end(), maps->control().object_hash)) {
     spdlog::info("adopted XDP program {} (instance {})", program_id(program.get()), options.instance);
-    return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program)};
+    return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program),
+                  std::move(import_program)};
   }
   auto upgraded = upgrade(pins, *maps);
   if (upgraded) {
@@ -138,12 +145,15 @@ Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
     maps = pinned_maps(pins);  // with those that are new in this build
     if (!maps) return tl::make_unexpected(maps.error());
     check_program = pinned_program(pins, kCheckProgram);
-    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded), std::move(check_program)};
+    import_program = pinned_program(pins, kImportProgram);
+    return Opened{std::move(pins), *std::move(maps), *std::move(upgraded), std::move(check_program),
+                  std::move(import_program)};
   }
   if (!program.valid()) return tl::make_unexpected(upgraded.error());
   spdlog::error("the XDP program of this build can not be loaded, program {} goes on: {}", program_id(program.get()),
                 upgraded.error().message);
-  return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program)};
+  return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program),
+                std::move(import_program)};
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ struct Opened {
   Maps maps;
   Fd program;
   Fd check_program;
+  Fd import_program;
 };
 
 [[nodiscard]] Result<Opened> load_or_adopt(const OpenOptions& options);

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kProgram = "program";
 constexpr std::string_view kCheckProgram = "check_program";
+constexpr std::string_view kImportProgram = "import_program";
 constexpr std::string_view kLinkPrefix = "link-";
 constexpr mode_t kMode = 0700;
 
@@ -183,7 +184,7 @@ Result<Fd> Pins::get(const std::string& name) const {
 Result<std::map<std::string, Fd>> Pins::maps() const {
   std::map<std::string, Fd> out;
   for (const std::string& name : names_in(root_ + "/" + current_)) {
-    if (name == kProgram || name == kCheckProgram || starts_with(name, kLinkPrefix)) continue;
+    if (name == kProgram || name == kCheckProgram || name == kImportProgram || starts_with(name, kLinkPrefix)) continue;
     auto fd = get(name);
     if (!fd) return tl::make_unexpected(fd.error());
     out.emplace(name, *std::move(fd));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pins of one instance in bpffs:
-//   <bpffs>/lvs/<instance>/v<layout>/   every map by its name, `program`, `check_program`, `link-<interface>`
+//   <bpffs>/lvs/<instance>/v<layout>/   every map by its name, the programs, `link-<interface>`
 //   <bpffs>/lvs/<instance>/new-<pid>/   being built: renamed to v<layout> when it is complete
 //   <bpffs>/lvs/<instance>/old-<pid>/   being removed
 // bpffs renames atomically, so v<layout> is either complete or not there; what a crash leaves under the other names is
@@ -35,7 +35,7 @@ class Pins {
   [[nodiscard]] Result<void> create(const std::vector<std::pair<std::string, int>>& objects);
 
   [[nodiscard]] Result<Fd> get(const std::string& name) const;
-  // All but program and links.
+  // All but programs and links.
   [[nodiscard]] Result<std::map<std::string, Fd>> maps() const;
   // Pins, or replaces what is pinned under the name, in one step.
   [[nodiscard]] Result<void> replace(const std::string& name, int fd);

@@ -233,6 +233,12 @@ void Registry::release_backend(std::uint32_t id) {
 
 // ---- looking ---------------------------------------------------------------------------------------------------
 
+std::optional<std::uint32_t> Registry::backend_id(std::uint32_t service, const Endpoint& endpoint) const {
+  const auto found = by_endpoint_.find({service, endpoint});
+  if (found == by_endpoint_.end()) return std::nullopt;
+  return found->second;
+}
+
 std::vector<std::uint32_t> Registry::backends_at(const IpAddress& address) const {
   const auto found = by_address_.find(address);
   if (found == by_address_.end()) return {};

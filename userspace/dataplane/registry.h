@@ -112,6 +112,8 @@ class Registry {
   [[nodiscard]] const std::map<std::uint32_t, InstalledService>& services() const { return services_; }
   [[nodiscard]] const std::map<Listener, InstalledListener>& listeners() const { return listeners_; }
   [[nodiscard]] const std::unordered_map<std::uint32_t, InstalledBackend>& backends() const { return backends_; }
+  [[nodiscard]] std::optional<std::uint32_t> service_id(const std::string& name) const;
+  [[nodiscard]] std::optional<std::uint32_t> backend_id(std::uint32_t service, const Endpoint& endpoint) const;
   [[nodiscard]] std::vector<std::uint32_t> backends_at(const IpAddress& address) const;
   [[nodiscard]] const IdPool& backend_ids() const { return backend_ids_; }
   [[nodiscard]] const IdPool& listener_ids() const { return listener_ids_; }
@@ -123,7 +125,6 @@ class Registry {
  private:
   struct Wanted;
   [[nodiscard]] Result<void> check(const Desired& desired, const LimitConfig& limits, Wanted& wanted) const;
-  [[nodiscard]] std::optional<std::uint32_t> service_id(const std::string& name) const;
   [[nodiscard]] Result<void> plan_service(const DesiredService& desired, const Wanted& wanted, Plan& plan) const;
   void plan_removal(std::uint32_t id, const DesiredService* desired, const Wanted& wanted, Plan& plan) const;
 

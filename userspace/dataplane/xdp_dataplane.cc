@@ -12,13 +12,16 @@
 
 namespace xlvs::dataplane {
 
-XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, const LimitConfig& limits)
+XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, Fd import_program,
+                           const LimitConfig& limits)
     : pins_(std::move(pins)),
       maps_(std::move(maps)),
       program_(std::move(program)),
       check_program_(std::move(check_program)),
       limits_(limits),
       sweeper_(maps_),
+      teller_(maps_, registry_),
+      importer_(maps_, registry_, std::move(import_program)),
       port_numbers_(maps_) {}
 
 Result<std::unique_ptr<XdpDataplane>> XdpDataplane::open(const OpenOptions& options) {
@@ -26,7 +29,7 @@ Result<std::unique_ptr<XdpDataplane>> XdpDataplane::open(const OpenOptions& opti
   if (!opened) return tl::make_unexpected(opened.error());
   std::unique_ptr<XdpDataplane> dataplane(new XdpDataplane(std::move(opened->pins), std::move(opened->maps),
                                                            std::move(opened->program), std::move(opened->check_program),
-                                                           options.limits));
+                                                           std::move(opened->import_program), options.limits));
   dataplane->adopt_maps();
   dataplane->adopt_via_checks();
   dataplane->adopt_links();
@@ -39,6 +42,8 @@ void XdpDataplane::adopt_maps() {
   reals_ = std::move(adopted.reals);
   addresses_ = std::move(adopted.addresses);
   reals_unknown_ = true;
+  teller_.ids_changed();
+  importer_.ids_changed();
   for (const auto& [id, backend] : registry_.backends()) {
     const auto hop = backend_stats(id).next_hop;
     if (hop) hops_.try_emplace(backend.endpoint.address, *hop);

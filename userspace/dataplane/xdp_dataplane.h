@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real data plane. Its parts: pins.h (what survives us), object.h (the program), maps.h, registry.h (ids), adopt.h
-// (restart), attach.h and ports.h (interfaces), sweeper.h and flow_table.h (flows); apply.cc and stats.cc.
+// (restart), attach.h and ports.h (interfaces), sweeper.h and flow_table.h (flows), flow_teller.h and flow_importer.h
+// (another router's); apply.cc and stats.cc.
 #pragma once
 
 #include <map>
@@ -12,6 +13,8 @@
 #include "dataplane/adopt.h"
 #include "dataplane/attach.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/flow_importer.h"
+#include "dataplane/flow_teller.h"
 #include "dataplane/object.h"
 #include "dataplane/pins.h"
 #include "dataplane/ports.h"
@@ -38,6 +41,7 @@ class XdpDataplane final : public Dataplane {
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::vector<Flow> flows(const FlowFilter& filter, std::size_t limit,
                                         std::uint64_t* total) const override;
+  [[nodiscard]] FlowExchange flow_exchange() override { return {teller_, importer_}; }
   [[nodiscard]] std::vector<BackendRef> installed() const override;
 
   // For tests that look beneath.
@@ -52,7 +56,7 @@ class XdpDataplane final : public Dataplane {
     PortStatus status;
   };
 
-  XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, const LimitConfig& limits);
+  XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, Fd import_program, const LimitConfig& limits);
   void adopt_maps();
   void adopt_links();
   [[nodiscard]] Result<bool> adopt_link(const PortRequest& request, Port& port);
@@ -93,6 +97,8 @@ class XdpDataplane final : public Dataplane {
   std::set<ViaCheck> via_;         // as `via` and the flagged entries of the reals hold them
   bool via_on_ = false;            // ports have the egress program
   Sweeper sweeper_;
+  FlowTeller teller_;
+  FlowImporter importer_;
   PortNumbers port_numbers_;
   std::map<std::string, Port> ports_;
   std::unordered_map<IpAddress, NextHop> hops_;

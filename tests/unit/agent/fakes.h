@@ -79,6 +79,7 @@ class OpenDataplane final : public dataplane::Dataplane {
                                                    std::uint64_t* total) const override {
     return maps_.flows(filter, limit, total);
   }
+  [[nodiscard]] FlowExchange flow_exchange() override { return maps_.flow_exchange(); }
   [[nodiscard]] std::vector<BackendRef> installed() const override { return maps_.installed(); }
 
  private:
