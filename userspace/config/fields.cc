@@ -82,7 +82,7 @@ std::string joined(const std::vector<IpAddress>& addresses) {
 void add_ha(Fields& fields, const HaConfig& ha) {
   if (ha.mode == HaMode::anycast) {
     fields.emplace_back("ha.mode", "anycast");
-    fields.emplace_back("ha.table", ha.table == 0 ? "none" : std::to_string(ha.table));
+    if (ha.table != 0) fields.emplace_back("ha.table", std::to_string(ha.table));
     return;
   }
   fields.emplace_back("ha.preempt", yes_no(ha.preempt));

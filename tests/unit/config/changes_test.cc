@@ -54,6 +54,7 @@ const std::vector<Change>& changes() {
       {[](Config& c) { c.hash_seed = 1; }, "hash_seed 0 -> 1"},
       {[](Config& c) { c.metrics.reset(); }, "metrics.listen 127.0.0.1:9539 -> off"},
       {[](Config& c) { c.log_level = "debug"; }, "log_level info -> debug"},
+      {[](Config& c) { c.ha.emplace().mode = HaMode::anycast; }, "ha.mode unset -> anycast"},
       {[](Config& c) { c.services.pop_back(); }, "service dns removed"},
       {[](Config& c) { c.services.push_back(c.services[0]), c.services[2].name = "new"; },
        "service new added with 2 backends"},
@@ -115,6 +116,15 @@ TEST(Describe, EachChangeInOneLine) {
     change.make(after);
     EXPECT_EQ(describe_changes(base(), after), std::vector<std::string>{change.line});
   }
+}
+
+TEST(Describe, TheTableOfAnycast) {
+  Config before = base();
+  before.ha.emplace().mode = HaMode::anycast;
+  Config after = before;
+  after.ha->table = 100;
+  EXPECT_EQ(describe_changes(before, after), std::vector<std::string>{"ha.table unset -> 100"});
+  EXPECT_NE(meaning_hash(before), meaning_hash(after));
 }
 
 TEST(Describe, NothingChanged) {

@@ -49,6 +49,22 @@ limits: {flows_ipv4: 3000, flows_ipv6: 4096, services: 10, listeners: 20, backen
   EXPECT_EQ(config, expected);
 }
 
+TEST(Parse, AnycastWithdrawsTheAddressesOfEveryService) {
+  const Config config = load(R"(
+interfaces: [eth0]
+ha: {mode: anycast, table: 100}
+services:
+  - {name: web, listen: ["198.51.100.10:80/tcp"]}
+  - {name: dns, listen: ["198.51.100.10:53/udp"], withdraw_vip: true}
+)")
+                            .config;
+  ASSERT_TRUE(config.ha);
+  EXPECT_EQ(config.ha->mode, HaMode::anycast);
+  EXPECT_EQ(config.ha->table, 100U);
+  EXPECT_TRUE(config.ha->instances.empty());
+  for (const ServiceConfig& service : config.services) EXPECT_TRUE(service.pool.withdraw_vip) << service.name;
+}
+
 constexpr const char* kEveryServiceKey = R"(
 interfaces: [wan0]
 services:
