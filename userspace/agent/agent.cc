@@ -181,6 +181,7 @@ void Agent::apply_names() {
     spdlog::error("cannot apply the addresses of names: {}", applied.error().message);
   names_error_ = applied ? "" : applied.error().message;
   next_hops_->follow(balancer_->config());
+  update_vips();
   state_keeper_->save_soon();
 }
 

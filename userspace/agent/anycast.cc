@@ -35,7 +35,7 @@ std::string why_not(const Config& config, const Pools& pools, const std::map<std
       reason = "no backend may take flows";
     if (!reason.empty()) text += fmt::format("{}service {}: {}", text.empty() ? "" : "; ", service.name, reason);
   }
-  return text.empty() ? "it was there before lvsd, which can not withdraw it; or the log says why not" : text;
+  return text.empty() ? "it could not be placed: see the log" : text;
 }
 
 // Why it is open whether this backend is in the table, if it is. One that is down is so for certain when it has failed
@@ -86,9 +86,11 @@ std::map<std::string, std::string> Anycast::unsettled(const Balancer& balancer, 
   for (const ServiceConfig& service : balancer.config().services) {
     const auto known = recovered_.find(service.name);
     const Time recovered = known == recovered_.end() ? Time{} : known->second;
-    for (const BackendConfig& backend : service.named)
-      if (!names.contains({backend.host, service.family()}))
+    for (const BackendConfig& backend : service.named) {
+      const auto name = names.find({backend.host, service.family()});
+      if (name == names.end() || name->second.addresses.empty())
         services.emplace(service.name, fmt::format("name {} has not been resolved yet", backend.host));
+    }
     for (const BackendConfig& backend : service.backends) {
       const BackendRef ref{service.name, backend.endpoint()};
       const std::string why = overruled(balancer, ref) ? "" : open_question(balancer.health(ref), recovered);
@@ -142,8 +144,8 @@ std::set<IpAddress> Anycast::waiting(const Config& config, const std::map<std::s
 }
 
 control::HaReport Anycast::report(const Config& config, const Pools& pools,
-                                  const std::map<std::string, std::string>& unsettled,
-                                  const Vips::Placed& placed) const {
+                                  const std::map<std::string, std::string>& unsettled, const Vips& vips) const {
+  const Vips::Placed& placed = vips.placed();
   control::HaReport report;
   report.mode = "anycast";
   report.role = released_ ? "released" : "active";
@@ -156,10 +158,19 @@ control::HaReport Anycast::report(const Config& config, const Pools& pools,
   for (const IpAddress& address : listened_on(config)) {
     control::HaVipReport& vip = report.vips.emplace_back();
     vip.address = address.to_string();
-    vip.announced = announced.contains(address);
+    vip.announced = announced.contains(address) || (placed.table == 0 && vips.foreign().contains(address));
     if (!vip.announced) vip.reason = released_ ? reason_ : why_not(config, pools, unsettled, address);
   }
   return report;
+}
+
+std::vector<std::string> Anycast::warnings(const Config& config, const Vips& vips) const {
+  std::vector<std::string> warnings;
+  if (!configured_ || vips.placed().table != 0) return warnings;
+  for (const IpAddress& address : vips.foreign())
+    warnings.push_back(fmt::format("VIP {} was on {} before lvsd, which can not withdraw it: remove it there",
+                                   address.to_string(), config.vip_interface));
+  return warnings;
 }
 
 std::vector<std::string> anycast_warnings(const Config& config) {

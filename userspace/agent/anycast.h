@@ -51,8 +51,9 @@ class Anycast {
                                             const std::map<std::string, std::string>& unsettled) const;
 
   [[nodiscard]] control::HaReport report(const Config& config, const Pools& pools,
-                                         const std::map<std::string, std::string>& unsettled,
-                                         const Vips::Placed& placed) const;
+                                         const std::map<std::string, std::string>& unsettled, const Vips& vips) const;
+  // For `lvsctl status`: what lvsd can not withdraw.
+  [[nodiscard]] std::vector<std::string> warnings(const Config& config, const Vips& vips) const;
 
  private:
   void change(bool released, const char* reason);

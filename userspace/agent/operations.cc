@@ -51,6 +51,7 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
   add(agent_.names().warnings());
+  add(agent_.anycast().warnings(agent_.balancer().config(), agent_.vips()));
   if (const std::string& error = agent_.names_error(); !error.empty())
     all.push_back("addresses that names have now are not applied: " + error);
   if (const std::string& error = agent_.balancer().apply_error(); !error.empty()) {
@@ -250,7 +251,7 @@ Result<control::HaReport> AgentOperations::ha() const {
     const Anycast& anycast = agent_.anycast();
     const Balancer& balancer = agent_.balancer();
     return anycast.report(balancer.config(), balancer.pools(), anycast.unsettled(balancer, agent_.names().memories()),
-                          agent_.vips().placed());
+                          agent_.vips());
   }
   if (const auto report = agent_.pair().report()) return report_ha(*report);
   return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");

@@ -101,10 +101,14 @@ std::set<IpAddress> listened_on(const Config& config) {
 
 Result<void> Vips::set(const Config& config, const Pools& pools, bool active, const std::set<IpAddress>& waiting) {
   const Placed before = placed_;
-  if (auto result = place(wanted_by(config, pools, before, active, waiting)); !result) {
+  const Placed wanted = wanted_by(config, pools, before, active, waiting);
+  if (auto result = place(wanted); !result) {
     (void)place(before);
     return result;
   }
+  foreign_.clear();
+  for (const IpAddress& address : wanted.addresses)
+    if (!placed_.addresses.contains(address)) foreign_.insert(address);
   log_difference(before, placed_);
   return {};
 }

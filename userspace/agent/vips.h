@@ -36,6 +36,8 @@ class Vips {
   void remove_all() { restore({placed_.interface, {}, placed_.table, {}}); }
 
   [[nodiscard]] const Placed& placed() const { return placed_; }
+  // Wanted on the interface, and there before lvsd: it can not take them away.
+  [[nodiscard]] const std::set<IpAddress>& foreign() const { return foreign_; }
 
  private:
   Result<void> place(const Placed& wanted);
@@ -44,6 +46,7 @@ class Vips {
 
   Host& host_;
   Placed placed_;
+  std::set<IpAddress> foreign_;
 };
 
 [[nodiscard]] std::set<IpAddress> listened_on(const Config& config);

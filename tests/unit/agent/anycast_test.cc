@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // `ha: {mode: anycast}`: every router announces the addresses of its healthy services, once it knows all their
 // backends.
+#include "agent/reset.h"
 #include "tests/unit/agent/harness.h"
 
 namespace xlvs::agent {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 const IpAddress kVip = *IpAddress::parse("198.51.100.10");
@@ -77,6 +80,20 @@ TEST_F(AnycastTest, ABackendThatIsAddedDoesNotWithdrawTheAddress) {
   ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip));
   EXPECT_TRUE(ha().vips.at(0).announced);
+}
+
+TEST_F(AnycastTest, ANameWithoutAnAddressIsABackendThatIsNotKnown) {
+  configure("names: {min_ttl: 1s, max_ttl: 1s}\n" +
+            anycast("", "      - {address: web.test, port: 80, check: {type: none}}\n"));
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_for([this] { return is_up(0) && is_up(1); }));
+  agent_->set_released(true);  // looks again
+  agent_->set_released(false);
+  EXPECT_THAT(vips(), IsEmpty());
+  EXPECT_EQ(ha().vips.at(0).reason, "service web: name web.test has not been resolved yet");
+  NameReply& reply = machine_.dns["web.test"];
+  reply.addresses = {*IpAddress::parse("192.0.2.1")};
+  ASSERT_TRUE(wait_for_vip());
 }
 
 // A link that was cut takes all backends away, and gives them back one by one.
@@ -189,6 +206,28 @@ TEST_F(AnycastTest, ARouteThatCanNotBePlacedIsTriedAgainAndTakesNothingWithIt) {
   ASSERT_TRUE(ok(operations().release_ha()));  // looks again
   ASSERT_TRUE(ok(operations().resume_ha()));
   EXPECT_THAT(routes(100), UnorderedElementsAre(kVip));
+}
+
+TEST_F(AnycastTest, AnAddressOfSomebodyElseIsAWarning) {
+  machine_.vips["lo"] = {kVip};
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_for([this] { return ha().vips.at(0).announced; }));
+  const std::string warning = "VIP 198.51.100.10 was on lo before lvsd, which can not withdraw it: remove it there";
+  EXPECT_THAT(operations().status().warnings, Contains(warning));
+  configure(anycast(", table: 100"));
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_THAT(operations().status().warnings, Not(Contains(warning))) << "the route is the announcement";
+  EXPECT_THAT(routes(100), UnorderedElementsAre(kVip));
+}
+
+TEST_F(AnycastTest, AResetTakesTheRoutesOfADeadLvsd) {
+  configure(anycast(", table: 100"));
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_for([this] { return routes(100).contains(kVip); }));
+  kill();
+  ASSERT_TRUE(ok(reset_instance(options_, host_)));
+  EXPECT_THAT(routes(100), IsEmpty());
+  EXPECT_THAT(vips(), IsEmpty());
 }
 
 TEST_F(AnycastTest, ChangingTheMode) {
