@@ -174,6 +174,10 @@ def test_nodes_come_and_go_under_load(lab, nodes):
         assert n1.lvsd.stop() == 0
         wait_announced(lab, ["n2", "n3"])
         check_change(lab, held, "lvsd of n1 stopped")
+        n1.lvsd.reset()  # and comes as a node that nobody has seen: no flows, no health, no state
+        n1.lvsd.start()
+        wait_announced(lab, NAMES)
+        check_change(lab, held, "a new n1")
     finally:
         for connections in held.values():
             connections.close()
