@@ -37,11 +37,37 @@ std::string vips(const HaReport& ha, bool colour) {
   return table.to_string(colour);
 }
 
+std::string nonzero(const std::map<std::string, std::uint64_t>& counts) {
+  std::string text;
+  for (const auto& [what, count] : counts)
+    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", what, count);
+  return text.empty() ? "0" : text;
+}
+
+std::string show_flows(const control::HaFlowsReport& flows, bool colour) {
+  const bool good = flows.state == "in-step";
+  auto text = fmt::format("Flow sync   {}, {}{}\n", flows.sends ? "sends" : "receives",
+                          paint(flows.state, good ? Colour::good : Colour::odd, colour),
+                          flows.holds ? ", does not preempt before the table is here" : "");
+  if (flows.sends)
+    text += fmt::format("            {} flows in {} datagrams, {} resent\n", flows.sent, flows.datagrams_sent,
+                        flows.datagrams_resent);
+  else
+    text += fmt::format("            {} flows: {}; refused: {}\n", flows.received, nonzero(flows.imported),
+                        nonzero(flows.refused));
+  if ((flows.sends ? flows.snapshots_sent : flows.snapshots_received) > 0)
+    text +=
+        fmt::format("            last whole table: {} flows in {:.1f}s\n", flows.snapshot_flows, flows.snapshot_time);
+  return text;
+}
+
 std::string show(const HaReport& ha, double now, bool colour) {
   auto text = fmt::format("Role        {} for {} ({}){}\n", paint(ha.role, state_colour(ha.role), colour),
                           humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason, released(ha));
-  text += fmt::format("Transitions {}\n\n", ha.transitions);
-  if (ha.mode == "anycast") return text + vips(ha, colour);
+  text += fmt::format("Transitions {}\n", ha.transitions);
+  if (ha.mode == "anycast") return text + '\n' + vips(ha, colour);
+  if (ha.flows) text += show_flows(*ha.flows, colour);
+  text += '\n';
   Table table({left("Instance"), left("Interface"), right("VRID"), right("Priority"), right("Sent"), right("Received"),
                left("Rejected"), left("Peer")});
   for (const HaInstanceReport& instance : ha.instances)

@@ -116,7 +116,12 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
-  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] { update_vips(); });
+  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] {
+    update_vips();
+    flow_syncing_->set_active(pair_->active());
+  });
+  flow_syncing_ = std::make_unique<FlowSyncing>(loop_, *dataplane_, [this](bool held) { pair_->hold(held); });
+  undo.push([this] { flow_syncing_.reset(); });
   anycast_ = std::make_unique<Anycast>(state->state.released);
   auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
     interfaces_->link_changed(link);
@@ -133,8 +138,11 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   undo.push([this, before = vips_->placed()] { vips_->restore(before); });
   auto pair = pair_->prepare(vrrp_of(config.ha));
   if (!pair) return tl::make_unexpected(pair.error());
+  auto flows = flow_syncing_->prepare(vrrp_of(config.ha));
+  if (!flows) return tl::make_unexpected(flows.error());
   pair_->use(std::move(*pair));
   undo.push([this] { pair_->stop(); });
+  flow_syncing_->use(std::move(*flows), pair_->active());
   anycast_->configure(config.ha);
   if (auto result = vips_->set(config, {}, pair_->active() && anycast_->active_with(config.ha)); !result) return result;
   auto applied = balancer_->load(with_names(config, state->state.names), adopt_health(*state));
@@ -289,6 +297,8 @@ Result<control::ConfigApplied> Agent::try_reload() {
   const std::optional<HaConfig> vrrp = vrrp_of(next.ha);
   auto pair = pair_->prepare(vrrp);
   if (!pair) return tl::make_unexpected(pair.error());
+  auto flows = flow_syncing_->prepare(vrrp);
+  if (!flows) return tl::make_unexpected(flows.error());
   Undo undo;
   if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
     return tl::make_unexpected(result.error());
@@ -305,6 +315,8 @@ Result<control::ConfigApplied> Agent::try_reload() {
   hooks_->set(next.hooks);
   pair_->use(std::move(*pair));
   anycast_->configure(next.ha);
+  flow_syncing_->use(std::move(*flows), pair_->active());
+  flow_syncing_->services_changed();
   update_vips();
   read_maintenance();
 
@@ -326,6 +338,7 @@ void Agent::stop(Stop why) {
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }
+  flow_syncing_.reset();
   sweeping_.reset();
   control_.reset();
   metrics_.reset();

@@ -13,6 +13,7 @@
 
 #include "agent/anycast.h"
 #include "agent/balancer.h"
+#include "agent/flow_syncing.h"
 #include "agent/hooks.h"
 #include "agent/host.h"
 #include "agent/instance_lock.h"
@@ -61,6 +62,7 @@ class Agent {
   [[nodiscard]] const Anycast& anycast() const { return *anycast_; }
   // The operator takes this router out of anycast, or back in.
   void set_released(bool released);
+  [[nodiscard]] FlowSyncing& flow_syncing() { return *flow_syncing_; }
   [[nodiscard]] Vips& vips() { return *vips_; }
   [[nodiscard]] NameFollower& names() { return *names_; }
   // Why what names mean now is not in force (it is tried again); empty: it is.
@@ -109,6 +111,7 @@ class Agent {
   std::string names_error_;
   std::unique_ptr<Pair> pair_;
   std::unique_ptr<Anycast> anycast_;
+  std::unique_ptr<FlowSyncing> flow_syncing_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;
   std::unique_ptr<Sweeping> sweeping_;

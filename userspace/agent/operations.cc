@@ -253,8 +253,11 @@ Result<control::HaReport> AgentOperations::ha() const {
     return anycast.report(balancer.config(), balancer.pools(), anycast.unsettled(balancer, agent_.names().memories()),
                           agent_.vips());
   }
-  if (const auto report = agent_.pair().report()) return report_ha(*report);
-  return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
+  const auto speaker = agent_.pair().report();
+  if (!speaker) return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
+  control::HaReport report = report_ha(*speaker);
+  report.flows = agent_.flow_syncing().report();
+  return report;
 }
 
 Result<control::HaReport> AgentOperations::release_ha() {

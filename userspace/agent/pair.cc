@@ -85,6 +85,10 @@ void Pair::resume() {
   if (speaker_) speaker_->resume();
 }
 
+void Pair::hold(bool held) {
+  if (speaker_) speaker_->hold(held);
+}
+
 std::optional<ha::SpeakerReport> Pair::report() const {
   if (!speaker_) return std::nullopt;
   return speaker_->report();

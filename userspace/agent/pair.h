@@ -44,6 +44,8 @@ class Pair {
   void link_changed(const std::string& interface, bool up);
   void release();
   void resume();
+  // While held this router does not preempt.
+  void hold(bool held);
   [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
 
  private:

@@ -161,6 +161,22 @@ struct HaVipReport {
   bool announced = false;
   std::string reason;  // why not; "" while it is
 };
+// Flow synchronisation with the peer.
+struct HaFlowsReport {
+  bool sends = false;  // this router is active, and tells; otherwise it is told
+  bool holds = false;  // it does not preempt yet: the other router's flows come first
+  // Sending: "no-peer", "sending" (the whole table), "in-step". Receiving: "asking", "passive" (the peer is not
+  // active), "receiving" (the whole table), "in-step", "silent".
+  std::string state;
+  std::uint64_t sent = 0, received = 0;  // flows
+  std::uint64_t datagrams_sent = 0, datagrams_resent = 0, datagrams_received = 0, datagrams_repeated = 0;
+  std::uint64_t send_errors = 0;
+  std::map<std::string, std::uint64_t> imported,
+      refused;                                    // flows that were received, by what became of them; by reason
+  std::map<std::string, std::uint64_t> rejected;  // datagrams, by reason
+  std::uint64_t snapshots_sent = 0, snapshots_received = 0, snapshot_flows = 0;  // whole tables; flows of the last
+  double snapshot_time = 0;                                                      // that it took, seconds
+};
 struct HaReport {
   std::string role, reason;  // init, backup, active; anycast: active, released. Why
   double since = 0;
@@ -171,6 +187,7 @@ struct HaReport {
   std::string mode;               // "vrrp", "anycast"
   std::uint64_t table = 0;        // anycast: where the routes of announced addresses are; 0: addresses on an interface
   std::vector<HaVipReport> vips;  // anycast: all
+  std::optional<HaFlowsReport> flows;  // nullopt: not synchronised
 };
 
 // A DNS name that backends are given by.

@@ -172,6 +172,26 @@ void visit(auto& field, Is<HaVipReport> auto& v) {
   field("reason", v.reason);
 }
 
+void visit(auto& field, Is<HaFlowsReport> auto& v) {
+  field("sends", v.sends);
+  field("holds", v.holds);
+  field("state", v.state);
+  field("sent", v.sent);
+  field("received", v.received);
+  field("datagrams_sent", v.datagrams_sent);
+  field("datagrams_resent", v.datagrams_resent);
+  field("datagrams_received", v.datagrams_received);
+  field("datagrams_repeated", v.datagrams_repeated);
+  field("send_errors", v.send_errors);
+  field("imported", v.imported);
+  field("refused", v.refused);
+  field("rejected", v.rejected);
+  field("snapshots_sent", v.snapshots_sent);
+  field("snapshots_received", v.snapshots_received);
+  field("snapshot_flows", v.snapshot_flows);
+  field("snapshot_time", v.snapshot_time);
+}
+
 void visit(auto& field, Is<HaReport> auto& v) {
   field("role", v.role);
   field("reason", v.reason);
@@ -184,6 +204,7 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("mode", v.mode);
   field("table", v.table);
   field("vips", v.vips);
+  field("flows", v.flows);
 }
 
 void visit(auto& field, Is<NameReport> auto& v) {

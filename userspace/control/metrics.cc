@@ -144,9 +144,58 @@ constexpr InstanceValue kInstanceValues[] = {
      [](const HaInstanceReport& i) { return number(i.announcements); }},
 };
 
+struct HaFlowsValue {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*of)(const HaFlowsReport& flows);
+};
+
+constexpr HaFlowsValue kHaFlowsValues[] = {
+    {"lvs_flow_sync_in_step", "1 when the router that is not active has the other's whole flow table and its changes.",
+     MetricType::Gauge, [](const HaFlowsReport& f) { return number(f.state == "in-step"); }},
+    {"lvs_flow_sync_holding", "1 while this router waits for the other's flows before it preempts.", MetricType::Gauge,
+     [](const HaFlowsReport& f) { return number(f.holds); }},
+    {"lvs_flow_sync_flows_sent_total", "Flows told to the other router.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.sent); }},
+    {"lvs_flow_sync_flows_received_total", "Flows that the other router told.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.received); }},
+    {"lvs_flow_sync_datagrams_sent_total", "Datagrams with flows sent, without repetitions.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.datagrams_sent); }},
+    {"lvs_flow_sync_datagrams_resent_total", "Datagrams with flows sent again.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.datagrams_resent); }},
+    {"lvs_flow_sync_datagrams_received_total", "Datagrams with flows received, each once.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.datagrams_received); }},
+    {"lvs_flow_sync_send_errors_total", "Datagrams that could not be sent.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.send_errors); }},
+    {"lvs_flow_sync_snapshots_sent_total", "Whole tables that the other router has confirmed.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.snapshots_sent); }},
+    {"lvs_flow_sync_snapshots_received_total", "Whole tables received.", MetricType::Counter,
+     [](const HaFlowsReport& f) { return number(f.snapshots_received); }},
+    {"lvs_flow_sync_snapshot_flows", "Flows of the last whole table.", MetricType::Gauge,
+     [](const HaFlowsReport& f) { return number(f.snapshot_flows); }},
+    {"lvs_flow_sync_snapshot_seconds", "Time that the last whole table took.", MetricType::Gauge,
+     [](const HaFlowsReport& f) { return f.snapshot_time; }},
+};
+
+void add_flow_sync(std::vector<MetricFamily>& out, const HaFlowsReport& flows) {
+  for (const HaFlowsValue& value : kHaFlowsValues)
+    Family(out, value.name, value.help, value.type).add({}, value.of(flows));
+  Family imported(out, "lvs_flow_sync_flows_imported_total",
+                  "Flows that the other router told, by what became of them.", MetricType::Counter);
+  for (const auto& [result, count] : flows.imported) imported.add({{"result", result}}, number(count));
+  Family refused(out, "lvs_flow_sync_flows_refused_total", "Flows that the other router told and that were not taken.",
+                 MetricType::Counter);
+  for (const auto& [reason, count] : flows.refused) refused.add({{"reason", reason}}, number(count));
+  Family rejected(out, "lvs_flow_sync_datagrams_rejected_total", "Datagrams that were not taken, by reason.",
+                  MetricType::Counter);
+  for (const auto& [reason, count] : flows.rejected) rejected.add({{"reason", reason}}, number(count));
+}
+
 void add_ha(std::vector<MetricFamily>& out, const Status& status) {
   if (!status.ha) return;
   const HaReport& ha = *status.ha;
+  if (ha.flows) add_flow_sync(out, *ha.flows);
   Family(out, "lvs_ha_active", "1 when this router is the active one.", MetricType::Gauge)
       .add({}, number(ha.role == "active"));
   Family(out, "lvs_ha_transitions_total", "Changes of role.", MetricType::Counter).add({}, number(ha.transitions));

@@ -18,8 +18,9 @@ constexpr std::size_t kRepeatsPerTick = 32;
 constexpr milliseconds kIdleAfter{200};
 // What a pause of the event loop may be made up for.
 constexpr milliseconds kBurst{50};
-// One look into the table.
+// One look into the table; and what a walk may cost the event loop at a time, some milliseconds.
 constexpr std::size_t kCollect = 1024;
+constexpr double kMostBuckets = 65536;
 
 double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -109,7 +110,7 @@ void FlowSender::earn(Time now) {
   allowance_ = std::min(allowance_ + config_.rate * passed, burst);
   const double speed =
       static_cast<double>(source_.bucket_count()) / seconds(in_snapshot_ ? kSnapshotWalk : kChangesWalk);
-  buckets_ = std::min(buckets_ + speed * passed, speed * seconds(kBurst));
+  buckets_ = std::min(buckets_ + speed * passed, std::clamp(speed * seconds(kBurst), 1.0, kMostBuckets));
 }
 
 void FlowSender::repeat(Time now) {

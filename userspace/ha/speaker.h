@@ -74,6 +74,8 @@ class Speaker {
   // The following may be called from any thread.
   virtual void release() = 0;
   virtual void resume() = 0;
+  // While held it does not preempt: flow tables are not yet in step with the peer's.
+  virtual void hold(bool held) = 0;
   virtual void set_link(const std::string& interface, bool up) = 0;
   [[nodiscard]] virtual SpeakerReport report() const = 0;
 };

@@ -91,6 +91,13 @@ void ThreadedSpeaker::resume() {
   });
 }
 
+void ThreadedSpeaker::hold(bool held) {
+  command([this, held](Time) {
+    group_.hold(held);
+    return Step{};
+  });
+}
+
 void ThreadedSpeaker::set_link(const std::string& interface, bool up) {
   for (std::size_t i = 0; i < instances_.size(); ++i)
     if (instances_[i].interface.name == interface)

@@ -36,6 +36,7 @@ class ThreadedSpeaker final : public Speaker {
   bool leave() override;
   void release() override;
   void resume() override;
+  void hold(bool held) override;
   void set_link(const std::string& interface, bool up) override;
   [[nodiscard]] SpeakerReport report() const override;
 

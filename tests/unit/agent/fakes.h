@@ -122,6 +122,7 @@ class FakeSpeaker final : public ha::Speaker {
   }
   void release() override { machine_.speaker_log.emplace_back("released"); }
   void resume() override { machine_.speaker_log.emplace_back("resumed"); }
+  void hold(bool held) override { machine_.speaker_log.emplace_back(held ? "held" : "not held"); }
   void set_link(const std::string& interface, bool up) override {
     machine_.speaker_log.push_back(interface + (up ? " up" : " down"));
   }

@@ -71,6 +71,10 @@ Version version() {
 HaInstanceReport ha_instance() {
   return {"outside", "wan0", 51, 150, false, 1, 2, 3, 4, {{"checksum", 5}, {"ttl", 6}}, "198.51.100.2", 100, 0.25};
 }
+HaFlowsReport ha_flows() {
+  return {true,          true, "in-step", 1,  2,  3, 4, 5, 6, 7, {{"created", 8}}, {{"no_backend", 9}},
+          {{"key", 10}}, 11,   12,        13, 0.5};
+}
 HaReport ha() {
   return {"active",
           "because",
@@ -82,7 +86,8 @@ HaReport ha() {
           {ha_instance()},
           "anycast",
           100,
-          {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}}};
+          {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}},
+          ha_flows()};
 }
 NameReport name() {
   return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};

@@ -29,6 +29,12 @@ Status status_with_ha() {
   instance.sent = 7;
   instance.rejected["checksum"] = 3;
   status.ha->vips = {{"198.51.100.10", true, ""}, {"2001:db8::10", false, "released"}};
+  HaFlowsReport& flows = status.ha->flows.emplace();
+  flows.state = "in-step";
+  flows.sent = 12;
+  flows.imported["created"] = 5;
+  flows.refused["no_backend"] = 6;
+  flows.rejected["key"] = 8;
   status.names = {{"web.test", "ipv4", {"192.0.2.1", "192.0.2.2"}, {"192.0.2.9"}, "no server answered", 5, 2, 0}};
   return status;
 }
@@ -133,6 +139,11 @@ TEST(Metrics, ThePair) {
   EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_rejected_total{vrrp=\"outside\",reason=\"checksum\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_vip_announced{vip=\"198.51.100.10\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_vip_announced{vip=\"2001:db8::10\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_flow_sync_in_step 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_flow_sync_flows_sent_total 12\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_flow_sync_flows_imported_total{result=\"created\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_flow_sync_flows_refused_total{reason=\"no_backend\"} 6\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_flow_sync_datagrams_rejected_total{reason=\"key\"} 8\n"));
   EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_ha_")));
 }
 

@@ -187,7 +187,8 @@ TEST_F(FlowSyncTest, ALinkThatLosesRepeatsAndReorders) {
     roles(0);
     run(seconds(10), [&, i = 0U]() mutable {
       auto& flow = routers[0].table.flows[client(static_cast<unsigned>(engine() % 6000))];
-      flow = {1 + ++i % 9, i % 3 == 0 ? FlowState::time_wait : FlowState::established};
+      ++i;
+      flow = {1 + i % 9, i % 3 == 0 ? FlowState::time_wait : FlowState::established};
     });
     run(seconds(20));
     EXPECT_TRUE(same()) << lost << " % lost";

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flow synchronisation with the other router of a pair (ha/flow_sync.h) over a socket of its own beside the peer link:
+// UDP, the peer link's port + 1, sealed with its key. Thread rule: the event loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "agent/ticker.h"
+#include "control/api.h"
+#include "core/ha_config.h"
+#include "dataplane/dataplane.h"
+#include "ha/flow_sync.h"
+#include "ha/peer_channel.h"
+#include "ha/peer_socket.h"
+
+namespace xlvs::agent {
+
+class FlowSyncing {
+ public:
+  // `hold`: this router should not preempt, or may again.
+  FlowSyncing(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, std::function<void(bool held)> hold);
+  ~FlowSyncing();
+  FlowSyncing(const FlowSyncing&) = delete;
+  FlowSyncing& operator=(const FlowSyncing&) = delete;
+
+  // What another configuration needs, not yet in force: an error names the key or the address, and changes nothing.
+  struct Next {
+    std::optional<PeerConfig> config;
+    std::unique_ptr<ha::PeerChannel> channel;
+    std::unique_ptr<ha::PeerSocket> socket;  // null: the one that is open
+    bool keep = false;
+  };
+  [[nodiscard]] Result<Next> prepare(const std::optional<HaConfig>& config) const;
+  // `active`: this router's role. Says anew whether to hold, as the speaker may be another.
+  void use(Next next, bool active);
+  void set_active(bool active);
+  // Services have changed: what was refused may now be taken.
+  void services_changed();
+  // nullopt: not configured.
+  [[nodiscard]] std::optional<control::HaFlowsReport> report() const;
+
+ private:
+  void close();
+  void wait();
+  void receive();
+  void take(const ha::PeerPacket& packet);
+  void greet();
+  void send(std::uint8_t type, std::span<const std::uint8_t> body);
+  void tick();
+  void tell_hold();
+
+  boost::asio::io_context& loop_;
+  dataplane::Dataplane& dataplane_;
+  std::function<void(bool)> hold_;
+  std::optional<PeerConfig> config_;
+  std::unique_ptr<ha::PeerChannel> channel_;
+  std::unique_ptr<ha::PeerSocket> socket_;
+  std::optional<boost::asio::posix::stream_descriptor> readable_;  // of the socket, which owns the descriptor
+  std::optional<ha::FlowSync> sync_;
+  std::optional<Ticker> ticker_;
+  std::shared_ptr<const char> life_;  // of readable_: what waits in the loop for an earlier one is void
+  bool held_ = false;
+  ha::Time greeted_{};
+  std::uint64_t send_errors_ = 0;
+};
+
+}  // namespace xlvs::agent
