@@ -106,11 +106,18 @@ Result<void> Vips::set(const Config& config, const Pools& pools, bool active, co
     (void)place(before);
     return result;
   }
-  foreign_.clear();
-  for (const IpAddress& address : wanted.addresses)
-    if (!placed_.addresses.contains(address)) foreign_.insert(address);
+  note_foreign(wanted, before, listened_on(config));
   log_difference(before, placed_);
   return {};
+}
+
+// Found out when it was wanted, and true while it is not.
+void Vips::note_foreign(const Placed& wanted, const Placed& before, const std::set<IpAddress>& known) {
+  if (wanted.interface != before.interface) foreign_.clear();
+  foreign_.insert(wanted.addresses.begin(), wanted.addresses.end());
+  std::erase_if(foreign_, [&](const IpAddress& address) {
+    return placed_.addresses.contains(address) || !known.contains(address);
+  });
 }
 
 void Vips::restore(const Placed& wanted) {

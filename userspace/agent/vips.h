@@ -36,11 +36,12 @@ class Vips {
   void remove_all() { restore({placed_.interface, {}, placed_.table, {}}); }
 
   [[nodiscard]] const Placed& placed() const { return placed_; }
-  // Wanted on the interface, and there before lvsd: it can not take them away.
+  // Those that were on the interface before lvsd, when they were wanted last: it can not take them away.
   [[nodiscard]] const std::set<IpAddress>& foreign() const { return foreign_; }
 
  private:
   Result<void> place(const Placed& wanted);
+  void note_foreign(const Placed& wanted, const Placed& before, const std::set<IpAddress>& known);
   Result<void> place_addresses(const std::string& interface, const std::set<IpAddress>& wanted);
   Result<void> place_routes(std::uint32_t table, const std::set<IpAddress>& wanted);
 

@@ -214,6 +214,10 @@ TEST_F(AnycastTest, AnAddressOfSomebodyElseIsAWarning) {
   ASSERT_TRUE(wait_for([this] { return ha().vips.at(0).announced; }));
   const std::string warning = "VIP 198.51.100.10 was on lo before lvsd, which can not withdraw it: remove it there";
   EXPECT_THAT(operations().status().warnings, Contains(warning));
+  ASSERT_TRUE(ok(operations().release_ha()));
+  EXPECT_THAT(operations().status().warnings, Contains(warning)) << "now it matters";
+  EXPECT_TRUE(ha().vips.at(0).announced);
+  ASSERT_TRUE(ok(operations().resume_ha()));
   configure(anycast(", table: 100"));
   ASSERT_TRUE(ok(operations().apply_config()));
   EXPECT_THAT(operations().status().warnings, Not(Contains(warning))) << "the route is the announcement";
