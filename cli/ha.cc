@@ -61,6 +61,24 @@ std::string show_flows(const control::HaFlowsReport& flows, bool colour) {
   return text;
 }
 
+std::string tracks(const HaReport& ha, double now, bool colour) {
+  if (ha.tracks.empty()) return "";
+  Table table({left("Track"), left("State"), right("Weight"), left("Since"), left("Detail")});
+  for (const control::HaTrackReport& track : ha.tracks)
+    table.row({track.name, Cell(std::string(track.good ? "good" : "bad"), track.good ? Colour::none : Colour::bad),
+               track.weight == 0 ? "leave" : std::to_string(track.weight), humanise(now - track.since), track.reason});
+  return "\n" + table.to_string(colour);
+}
+
+std::string conflicts(const HaReport& ha) {
+  std::string text;
+  for (const HaInstanceReport& instance : ha.instances)
+    if (instance.conflicts > 0)
+      text += fmt::format("\nConflict    {}: {}, {} ago ({} in all)", instance.name, instance.conflict,
+                          humanise(instance.conflict_ago), instance.conflicts);
+  return text.empty() ? "" : text + "\n";
+}
+
 std::string show(const HaReport& ha, double now, bool colour) {
   auto text = fmt::format("Role        {} for {} ({}){}\n", paint(ha.role, state_colour(ha.role), colour),
                           humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason, released(ha));
@@ -75,7 +93,7 @@ std::string show(const HaReport& ha, double now, bool colour) {
         {instance.name,
          Cell(instance.interface + (instance.link_up ? "" : " (down)"), instance.link_up ? Colour::none : Colour::bad),
          instance.vrid, instance.priority, instance.sent, instance.received, rejected(instance), peer(instance)});
-  return text + table.to_string(colour);
+  return text + table.to_string(colour) + tracks(ha, now, colour) + conflicts(ha);
 }
 
 int answer(const Context& context, const control::Answer& answer) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever arrives as IP protocol 112: it is refused, or says the same when it is sent on. Input: a byte that chooses
-// family, whether the checksum is made right (or hardly anything would get past it) and TTL, then the message.
+// Whatever arrives as IP protocol 112: it is refused, or says the same when it is sent on; and, the same bytes as a
+// frame, as ARP and ND. Input: a byte that chooses family, whether the checksum is made right (or hardly anything would
+// get past it) and TTL, then the message.
 #include <cstdint>
 #include <cstdlib>
 
 #include "ha/advertisement.h"
+#include "ha/claim.h"
 
 namespace {
 
@@ -36,6 +38,7 @@ void make_checksum_right(std::vector<std::uint8_t>& message, const Advertisement
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
+  if (const auto claim = parse_claim({data, size})) require(claim->address != IpAddress{});
   std::vector<std::uint8_t> message(data + 1, data + size);
   const bool v6 = (data[0] & 1) != 0;
   const AdvertisementPath path{v6 ? *IpAddress::parse("fe80::1") : *IpAddress::parse("10.0.0.1"),

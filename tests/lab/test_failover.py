@@ -21,7 +21,7 @@ from lablib.address import VIP4
 from lablib.arp_probe import ArpProbe
 from lablib.lab import PAIR
 from lablib.load import Wrk, errors
-from lablib.lvsd import configuration, listen, service
+from lablib.lvsd import FAST_HTTP, configuration, listen, service
 from lablib.netns import wait_for
 from lablib.pair import FIRST, INTERVAL, SECOND, ha, owners, role, wait_role
 
@@ -233,6 +233,76 @@ def test_a_reload_with_other_settings_keeps_the_role(pair, routers):
     assert role(first) == "active"
     assert second.ctl("ha", "status")["transitions"] == before
     assert first.ctl("ha", "status")["instances"][0]["priority"] == 140
+
+
+def test_a_hundred_addresses_are_announced_at_once(pair, start, tmp_path):
+    many = [f"198.51.100.{n}" for n in range(110, 210)]
+    capture, log = tmp_path / "arp.pcap", tmp_path / "tshark.log"
+    tshark = pair.client.start("tshark", "-q", "-i", "eth0", "-f", "arp or ip proto 112", "-w", str(capture), "-a",
+                               "duration:20", log=log)
+    wait_for("tshark to listen", lambda: "Capturing on" in log.read_text())
+    more = config(pair, FIRST)
+    more["ha"]["instances"][0]["addresses"] += many
+    first = start(pair, more)
+    wait_role(first, "active")
+    wait_for("all VIPs", lambda: all(owners(pair.router, vip=vip) for vip in (many[0], many[-1])))
+    time.sleep(0.5)  # the announcements have been repeated by then
+    tshark.terminate()
+    tshark.wait(10)
+    fields = pair.client.run("tshark", "-r", str(capture), "-T", "fields", "-e", "frame.time_epoch", "-e", "vrrp.prio", "-e",
+                             "arp.isannouncement", "-e", "arp.src.proto_ipv4").stdout.splitlines()
+    rows = [line.split("\t") for line in fields]
+    became_active = min(float(row[0]) for row in rows if row[1] == str(FIRST))
+    announced = {}
+    for when, _, announcement, address in rows:
+        if announcement == "1" or announcement == "True":
+            announced.setdefault(address, 1000 * (float(when) - became_active))
+    assert set(many) <= set(announced), "not all were announced"
+    print(f"\n100 addresses: announced {min(announced.values()):.2f} .. {max(announced.values()):.2f} ms after the first "
+          "advertisement")
+    assert max(announced.values()) <= 10
+
+
+def test_a_tracked_link_and_service_move_the_role(pair, start):
+    tracked = {"track": [{"name": "pools", "services": True, "weight": 60}]}
+    first = start(pair, with_check(config(pair, FIRST, **tracked)))
+    second = start(pair, config(pair, SECOND, **tracked), host=pair.peer)
+    settle(pair, first, second)
+    for server in pair.servers:
+        server.stop_nginx()  # for the first router only: the second one does not check
+    try:
+        settle(pair, second, first)
+        report = first.ctl("ha", "status")
+        assert report["instances"][0]["priority"] == FIRST - 60
+        assert [(t["name"], t["good"], t["reason"]) for t in report["tracks"]] == [("pools", False, "no backend: web")]
+        assert "60" in first.try_ctl("ha", "status").stdout
+    finally:
+        for server in pair.servers:
+            server.start_nginx()
+    settle(pair, first, second)
+    assert first.ctl("ha", "status")["tracks"][0]["good"]
+
+
+def with_check(config):
+    config["services"][1]["check"] = FAST_HTTP
+    return config
+
+
+def test_who_else_answers_for_an_address_is_told(pair, routers):
+    first, second = routers
+    server = pair.servers[1]
+    assert first.ctl("ha", "status")["instances"][0]["conflicts"] == 0
+    # The mistake that every LVS with dr has seen: a real server answers ARP for the virtual address on its lo.
+    server.host.sysctl({"net.ipv4.conf.all.arp_ignore": 0})
+    try:
+        first.ctl("ha", "release")  # whoever becomes active announces the address, and so asks for it
+        settle(pair, second, first)
+        wait_for("the conflict", lambda: second.ctl("ha", "status")["instances"][0]["conflicts"] > 0)
+    finally:
+        server.host.sysctl({"net.ipv4.conf.all.arp_ignore": 1})
+    warnings = [w for w in second.status()["warnings"] if "is claimed by" in w]
+    assert len(warnings) == 1 and f"backend {server.address.ipv4}" in warnings[0], warnings
+    assert role(second) == "active", "the election is none of a claim's business"
 
 
 def test_a_crash_is_taken_up_by_the_next_lvsd_in_time(pair, start):

@@ -152,6 +152,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   read_maintenance();
   next_hops_->follow(balancer_->config());
   interfaces_->keep_only(config.interfaces);
+  tell_services();
   return {};
 }
 
@@ -242,7 +243,15 @@ void Agent::start_tickers() {
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }
 
+void Agent::tell_services() {
+  std::vector<std::string> without;
+  for (const auto& [service, pool] : balancer_->pools())
+    if (!pool.tier) without.push_back(service);
+  pair_->services_changed(without);
+}
+
 void Agent::health_changed() {
+  tell_services();
   state_keeper_->save_soon();
   const auto& services = balancer_->config().services;
   const bool resets = std::any_of(services.begin(), services.end(), [](const ServiceConfig& service) {
@@ -318,6 +327,7 @@ Result<control::ConfigApplied> Agent::try_reload() {
   flow_syncing_->use(std::move(*flows), pair_->active());
   flow_syncing_->services_changed();
   update_vips();
+  tell_services();
   read_maintenance();
 
   next_hops_->follow(balancer_->config());

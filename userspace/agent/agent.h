@@ -84,6 +84,7 @@ class Agent {
   void apply_names();
   void look_for_drained();
   void health_changed();
+  void tell_services();
   void accept(const config::Loaded& loaded);
   [[nodiscard]] State snapshot() const;
   [[nodiscard]] std::string summary() const;

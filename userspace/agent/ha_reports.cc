@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include "agent/reports.h"
 
 namespace xlvs::agent {
@@ -21,12 +23,18 @@ control::HaInstanceReport report_instance(const ha::InstanceReport& from) {
     report.peer_priority = from.peer->priority;
     report.peer_heard_ago = std::chrono::duration<double>(ha::Clock::now() - from.peer->heard_at).count();
   }
+  report.conflicts = from.conflicts;
+  if (from.conflict) {
+    report.conflict =
+        fmt::format("{} is claimed by {}", from.conflict->address.to_string(), from.conflict->mac.to_string());
+    report.conflict_ago = std::chrono::duration<double>(ha::Clock::now() - from.conflict->at).count();
+  }
   return report;
 }
 
 }  // namespace
 
-control::HaReport report_ha(const ha::SpeakerReport& from) {
+control::HaReport report_ha(const ha::SpeakerReport& from, const std::vector<TrackReport>& tracks) {
   control::HaReport report;
   report.mode = "vrrp";
   report.role = to_string(from.role);
@@ -37,7 +45,28 @@ control::HaReport report_ha(const ha::SpeakerReport& from) {
   report.realtime = from.realtime;
   report.worst_delay = std::chrono::duration<double>(from.worst_delay).count();
   for (const ha::InstanceReport& instance : from.instances) report.instances.push_back(report_instance(instance));
+  for (const TrackReport& track : tracks)
+    report.tracks.push_back({track.name, track.good, track.reason, track.weight, seconds_since_epoch(track.since)});
   return report;
+}
+
+std::vector<std::string> conflict_warnings(const ha::SpeakerReport& report,
+                                           const std::vector<control::ServiceReport>& services) {
+  constexpr std::chrono::minutes kLately{10};
+  std::vector<std::string> warnings;
+  for (const ha::InstanceReport& instance : report.instances) {
+    if (!instance.conflict || ha::Clock::now() - instance.conflict->at > kLately) continue;
+    const std::string mac = instance.conflict->mac.to_string();
+    std::string who = "somebody else has the address";
+    for (const control::ServiceReport& service : services)
+      for (const control::BackendReport& backend : service.backends)
+        if (backend.next_hop.starts_with(mac))
+          who = fmt::format("that is backend {}, which must not answer ARP for it (arp_ignore=1, arp_announce=2)",
+                            backend.address);
+    warnings.push_back(fmt::format("ha instance {}: {} is claimed by {} on {}: {}", instance.name,
+                                   instance.conflict->address.to_string(), mac, instance.interface, who));
+  }
+  return warnings;
 }
 
 }  // namespace xlvs::agent

@@ -52,6 +52,7 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   add(agent_.next_hops().warnings(agent_.interfaces()));
   add(agent_.names().warnings());
   add(agent_.anycast().warnings(agent_.balancer().config(), agent_.vips()));
+  if (const auto report = agent_.pair().report()) add(conflict_warnings(*report, services));
   if (const std::string& error = agent_.names_error(); !error.empty())
     all.push_back("addresses that names have now are not applied: " + error);
   if (const std::string& error = agent_.balancer().apply_error(); !error.empty()) {
@@ -255,7 +256,7 @@ Result<control::HaReport> AgentOperations::ha() const {
   }
   const auto speaker = agent_.pair().report();
   if (!speaker) return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
-  control::HaReport report = report_ha(*speaker);
+  control::HaReport report = report_ha(*speaker, agent_.pair().tracks());
   report.flows = agent_.flow_syncing().report();
   return report;
 }

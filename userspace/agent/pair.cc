@@ -42,7 +42,19 @@ void Pair::use(Next next) {
   config_ = std::move(next.config);
   role_ = take_up ? ha::Role::active : ha::Role::init;
   set_fenced();
-  if (speaker_) speaker_->run(take_up);
+  tracking_.set(config_ ? config_->track : std::vector<TrackConfig>{});
+  if (!speaker_) return;
+  speaker_->run(take_up);
+  if (tracking_.verdict() != Tracking::Verdict{}) tell_tracked();
+}
+
+void Pair::tell_tracked() {
+  const Tracking::Verdict verdict = tracking_.verdict();
+  if (speaker_) speaker_->set_tracked(verdict.penalty, verdict.fault, verdict.why);
+}
+
+void Pair::services_changed(const std::vector<std::string>& without_backend) {
+  tracking_.services_changed(without_backend);
 }
 
 // Not reason enough to refuse a configuration, or to leave a router without any.
@@ -75,6 +87,7 @@ void Pair::role_changed(ha::Role role, const std::string& reason) {
 
 void Pair::link_changed(const std::string& interface, bool up) {
   if (speaker_) speaker_->set_link(interface, up);
+  tracking_.link_changed(interface, up);
 }
 
 void Pair::release() {

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agent/host.h"
+#include "agent/tracking.h"
 #include "core/model.h"
 #include "ha/speaker.h"
 
@@ -20,7 +21,9 @@ class Pair {
  public:
   // `changed`: the speaker has made active() another than before.
   Pair(boost::asio::io_context& loop, Host& host, dataplane::Dataplane& dataplane, std::function<void()> changed)
-      : loop_(loop), host_(host), dataplane_(dataplane), changed_(std::move(changed)) {}
+      : loop_(loop), host_(host), dataplane_(dataplane), changed_(std::move(changed)), tracking_(loop, [this] {
+          tell_tracked();
+        }) {}
 
   // A speaker for another configuration, not yet in force: an error changes nothing.
   struct Next {
@@ -42,16 +45,20 @@ class Pair {
   [[nodiscard]] bool active() const { return !config_ || role_ == ha::Role::active; }
   [[nodiscard]] bool configured() const { return config_.has_value(); }
   void link_changed(const std::string& interface, bool up);
+  // Those that have no backend which may take new flows.
+  void services_changed(const std::vector<std::string>& without_backend);
   void release();
   void resume();
   // While held this router does not preempt.
   void hold(bool held);
   [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
+  [[nodiscard]] std::vector<TrackReport> tracks() const { return tracking_.report(); }
 
  private:
   void role_changed(ha::Role role, const std::string& reason);
   [[nodiscard]] bool goes_on(const HaConfig& next) const;
   void set_fenced();
+  void tell_tracked();
 
   boost::asio::io_context& loop_;
   Host& host_;
@@ -61,6 +68,7 @@ class Pair {
   ha::Role role_ = ha::Role::init;
   std::shared_ptr<const char> id_;  // of the speaker: events of another that still wait in the loop are void
   std::unique_ptr<ha::Speaker> speaker_;
+  Tracking tracking_;
 };
 
 }  // namespace xlvs::agent

@@ -10,13 +10,16 @@
 namespace xlvs::agent {
 namespace {
 
-Result<void> check_program(const CheckSpec& check) {
-  const auto& command = std::get<std::vector<std::string>>(check.params.at("command"));
-  const auto& name = std::get<std::string>(check.params.at("user"));
+Result<void> check_program(const std::string& path, const std::string& name) {
   const auto user = health::find_program_user(name);
   if (!user) return tl::make_unexpected(user.error());
   if (user->uid == 0) return fail(ErrorKind::invalid, "user '{}' is root: name one without privileges", name);
-  return health::check_executable(command.front(), *user);
+  return health::check_executable(path, *user);
+}
+
+Result<void> check_program(const CheckSpec& check) {
+  return check_program(std::get<std::vector<std::string>>(check.params.at("command")).front(),
+                       std::get<std::string>(check.params.at("user")));
 }
 
 }  // namespace
@@ -37,6 +40,13 @@ Result<void> check_programs(const Config& config) {
     for (const auto* backends : {&service.backends, &service.named})
       for (const BackendConfig& backend : *backends)
         if (backend.checks) look(*backend.checks);
+  }
+  if (config.ha) {
+    for (const TrackConfig& track : config.ha->track) {
+      if (track.program.empty()) continue;
+      if (const auto result = check_program(track.program.front(), track.user); !result)
+        lines.push_back(fmt::format("ha track {}: {}", track.name, result.error().message));
+    }
   }
   if (lines.empty()) return {};
   return fail(ErrorKind::invalid, "{}", fmt::join(lines, "\n"));

@@ -8,6 +8,7 @@
 
 #include "agent/balancer.h"
 #include "agent/next_hops.h"
+#include "agent/tracking.h"
 #include "control/api.h"
 #include "dataplane/dataplane.h"
 #include "ha/speaker.h"
@@ -21,7 +22,10 @@ namespace xlvs::agent {
                                                                   const dataplane::Stats& stats);
 [[nodiscard]] std::vector<control::ReasonReport> report_reasons(const dataplane::Stats& stats);
 [[nodiscard]] std::vector<control::FlowTableReport> report_flow_tables(const dataplane::Stats& stats);
-[[nodiscard]] control::HaReport report_ha(const ha::SpeakerReport& report);
+[[nodiscard]] control::HaReport report_ha(const ha::SpeakerReport& report, const std::vector<TrackReport>& tracks);
+// Addresses of the role that somebody else has claimed lately, and whether it is one of the backends.
+[[nodiscard]] std::vector<std::string> conflict_warnings(const ha::SpeakerReport& report,
+                                                         const std::vector<control::ServiceReport>& services);
 [[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
 
 [[nodiscard]] control::LatenessReport report_lateness(const health::Lateness& lateness);

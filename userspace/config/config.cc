@@ -60,6 +60,8 @@ std::set<std::string> known_keys() {
   std::vector<ParsedVrrp> instances;
   parse_ha(context, empty, parsed);
   parse_vrrp_instance(context, empty, instances);
+  std::vector<Located<TrackConfig>> tracks;
+  parse_track(context, empty, tracks);
   parse_timeouts(context, empty, parsed.config.timeouts);
   parse_limits(context, empty, parsed.config.limits);
   parse_names(context, empty, parsed.config.names);

@@ -102,6 +102,23 @@ void add_ha(Fields& fields, const HaConfig& ha) {
   }
 }
 
+void add_tracks(Fields& fields, const HaConfig& ha) {
+  for (const TrackConfig& track : ha.track) {
+    const std::string prefix = fmt::format("ha.track[{}].", track.name);
+    std::string program;
+    for (const std::string& word : track.program) program += (program.empty() ? "" : " ") + word;
+    fields.emplace_back(prefix + "interface", track.interface);
+    fields.emplace_back(prefix + "services", yes_no(track.services));
+    fields.emplace_back(prefix + "program", program);
+    fields.emplace_back(prefix + "user", track.user);
+    fields.emplace_back(prefix + "interval", duration_text(track.interval));
+    fields.emplace_back(prefix + "timeout", duration_text(track.timeout));
+    fields.emplace_back(prefix + "rise", std::to_string(track.rise));
+    fields.emplace_back(prefix + "fall", std::to_string(track.fall));
+    fields.emplace_back(prefix + "weight", std::to_string(track.weight));
+  }
+}
+
 void add_names(Fields& fields, const NameRules& names) {
   const NameRules usual;
   const auto add = [&](const char* name, Milliseconds value, Milliseconds standard) {
@@ -155,7 +172,10 @@ Fields global_fields(const Config& config) {
                         fmt::format("{} {} {} {} ({})", fmt::join(hook.program, " "), hook.path, hook.user,
                                     duration_text(hook.timeout), fmt::join(hook.events, ", ")));
   }
-  if (config.ha) add_ha(fields, *config.ha);
+  if (config.ha) {
+    add_ha(fields, *config.ha);
+    add_tracks(fields, *config.ha);
+  }
   return fields;
 }
 

@@ -185,6 +185,7 @@ void parse_ha(Context& context, const Node& node, Parsed& parsed) {
         context.diagnostics.error(table->where, "table: {} is one of the kernel's own: choose another", *number);
     }
   section.each("instances", "instances", [&](const Node& item) { parse_vrrp_instance(context, item, ha.instances); });
+  section.each("track", "track", [&](const Node& item) { parse_track(context, item, ha.tracks); });
   section.boolean("preempt", ha.config.preempt);
   section.duration("preempt_delay", ha.config.preempt_delay, Milliseconds{0}, kGreatestDelay);
   section.duration("startup_delay", ha.config.startup_delay, Milliseconds{0}, kGreatestDelay);
@@ -211,10 +212,12 @@ void validate_ha(Diagnostics& diagnostics, Parsed& parsed) {
     moved.insert(instance.config.addresses.begin(), instance.config.addresses.end());
   }
   validate_unique(diagnostics, ha.instances);
+  validate_tracks(diagnostics, ha.tracks);
   for (const IpAddress& vip : vips)
     if (!ha.instances.empty() && !moved.contains(vip))
       diagnostics.error(ha.where, "ha: no instance has the virtual address {}: it would be on no router, or on both",
                         vip.to_string());
+  for (auto& [track, where] : ha.tracks) ha.config.track.push_back(std::move(track));
   for (ParsedVrrp& instance : ha.instances) ha.config.instances.push_back(std::move(instance.config));
   parsed.config.ha = std::move(ha.config);
 }

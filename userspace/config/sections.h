@@ -59,9 +59,10 @@ struct ParsedVrrp {
 
 struct ParsedHa {
   Position where;
-  HaConfig config;  // without instances
+  HaConfig config;  // without instances and track
   std::vector<ParsedVrrp> instances;
   std::vector<Located<std::string>> keys;  // that were given
+  std::vector<Located<TrackConfig>> tracks;
 };
 
 struct Parsed {
@@ -88,6 +89,7 @@ void parse_check_params(Section& section, const CheckType& type, CheckSpec& chec
 void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hooks);
 void parse_ha(Context& context, const Node& node, Parsed& parsed);
 void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedVrrp>& instances);
+void parse_track(Context& context, const Node& node, std::vector<Located<TrackConfig>>& tracks);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);
 void parse_limits(Context& context, const Node& node, LimitConfig& limits);
 void parse_names(Context& context, const Node& node, NameRules& rules);
@@ -121,6 +123,7 @@ class Root {
 
 // Instances by themselves and together, and with the listeners; moves them into `parsed.config`.
 void validate_ha(Diagnostics& diagnostics, Parsed& parsed);
+void validate_tracks(Diagnostics& diagnostics, const std::vector<Located<TrackConfig>>& tracks);
 // What concerns several keys, services or sources; moves the services into `parsed.config`.
 void validate(Diagnostics& diagnostics, Parsed& parsed);
 // One service by itself: listeners, scheduler options, check; resolves and adds its backends.

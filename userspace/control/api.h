@@ -153,7 +153,18 @@ struct HaInstanceReport {
   std::map<std::string, std::uint64_t> rejected;  // advertisements, by reason
   std::string peer;                               // who was heard last; "": nobody
   std::uint64_t peer_priority = 0;
-  double peer_heard_ago = 0;  // seconds
+  double peer_heard_ago = 0;    // seconds
+  std::uint64_t conflicts = 0;  // somebody else claimed an address of ours
+  std::string conflict;         // the last: "198.51.100.10 is claimed by 02:00:00:00:00:07"; "": none
+  double conflict_ago = 0;      // seconds
+};
+// What lowers the priority while it is amiss.
+struct HaTrackReport {
+  std::string name;
+  bool good = true;
+  std::string reason;
+  std::uint64_t weight = 0;  // 0: it makes this router leave the election
+  double since = 0;
 };
 // Anycast: one virtual address.
 struct HaVipReport {
@@ -188,6 +199,7 @@ struct HaReport {
   std::uint64_t table = 0;        // anycast: where the routes of announced addresses are; 0: addresses on an interface
   std::vector<HaVipReport> vips;  // anycast: all
   std::optional<HaFlowsReport> flows;  // nullopt: not synchronised
+  std::vector<HaTrackReport> tracks;
 };
 
 // A DNS name that backends are given by.

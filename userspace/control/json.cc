@@ -164,6 +164,17 @@ void visit(auto& field, Is<HaInstanceReport> auto& v) {
   field("peer", v.peer);
   field("peer_priority", v.peer_priority);
   field("peer_heard_ago", v.peer_heard_ago);
+  field("conflicts", v.conflicts);
+  field("conflict", v.conflict);
+  field("conflict_ago", v.conflict_ago);
+}
+
+void visit(auto& field, Is<HaTrackReport> auto& v) {
+  field("name", v.name);
+  field("good", v.good);
+  field("reason", v.reason);
+  field("weight", v.weight);
+  field("since", v.since);
 }
 
 void visit(auto& field, Is<HaVipReport> auto& v) {
@@ -205,6 +216,7 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("table", v.table);
   field("vips", v.vips);
   field("flows", v.flows);
+  field("tracks", v.tracks);
 }
 
 void visit(auto& field, Is<NameReport> auto& v) {

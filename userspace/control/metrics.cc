@@ -142,6 +142,8 @@ constexpr InstanceValue kInstanceValues[] = {
      [](const HaInstanceReport& i) { return number(i.received); }},
     {"lvs_ha_announcements_total", "Gratuitous ARP and unsolicited neighbour advertisements sent.", MetricType::Counter,
      [](const HaInstanceReport& i) { return number(i.announcements); }},
+    {"lvs_ha_address_conflicts_total", "Claims of others to an address while this router was active.",
+     MetricType::Counter, [](const HaInstanceReport& i) { return number(i.conflicts); }},
 };
 
 struct HaFlowsValue {
@@ -209,6 +211,8 @@ void add_ha(std::vector<MetricFamily>& out, const Status& status) {
   Family announced(out, "lvs_ha_vip_announced", "1 while this router announces the address (anycast).",
                    MetricType::Gauge);
   for (const HaVipReport& vip : ha.vips) announced.add({{"vip", vip.address}}, number(vip.announced));
+  Family tracks(out, "lvs_ha_track_good", "1 while what is tracked is well.", MetricType::Gauge);
+  for (const HaTrackReport& track : ha.tracks) tracks.add({{"track", track.name}}, number(track.good));
   Family rejected(out, "lvs_ha_adverts_rejected_total", "VRRP advertisements received and not taken, by reason.",
                   MetricType::Counter);
   for (const HaInstanceReport& instance : ha.instances)

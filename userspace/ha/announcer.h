@@ -17,6 +17,9 @@ namespace xlvs::ha {
 // Whole Ethernet frames.
 [[nodiscard]] std::vector<std::uint8_t> arp_announcement(const MacAddress& mac, const IpAddress& address);
 [[nodiscard]] std::vector<std::uint8_t> neighbour_advertisement(const MacAddress& mac, const IpAddress& address);
+// Who else has the address? From nobody, so that nobody learns anything: an ARP probe (RFC 5227, section 2.1.1), or a
+// solicitation as duplicate address detection sends it (RFC 4862, section 5.4.2).
+[[nodiscard]] std::vector<std::uint8_t> address_probe(const MacAddress& mac, const IpAddress& address);
 
 // One per process; any thread, one at a time.
 class Announcer {
@@ -30,9 +33,12 @@ class Announcer {
 
   // One frame per address, in as few system calls as possible; returns how many the device took.
   std::size_t announce(unsigned ifindex, const MacAddress& mac, std::span<const IpAddress> addresses);
+  // The same with probes: nobody but this host is to answer them.
+  std::size_t probe(unsigned ifindex, const MacAddress& mac, std::span<const IpAddress> addresses);
 
  private:
   explicit Announcer(int socket) : socket_(socket) {}
+  std::size_t send(unsigned ifindex, std::vector<std::vector<std::uint8_t>> frames);
   int socket_;
 };
 

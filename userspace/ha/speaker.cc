@@ -55,8 +55,10 @@ Result<std::unique_ptr<Speaker>> Speaker::open(const HaConfig& config, FenceWord
     if (!source) return tl::make_unexpected(source.error().in(what));
     auto socket = VrrpSocket::open(*interface, *source, from.peers);
     if (!socket) return tl::make_unexpected(socket.error().in(what));
+    auto claims = ClaimSocket::open(interface->ifindex, from.family);
+    if (!claims) return tl::make_unexpected(claims.error().in(what));
     group.members.push_back(member_config(from, *source));
-    instances.push_back({std::move(*interface), std::move(*socket), from.addresses});
+    instances.push_back({std::move(*interface), std::move(*socket), from.addresses, std::move(*claims)});
   }
   return std::make_unique<ThreadedSpeaker>(std::move(group), std::move(instances), std::move(*announcer), fence,
                                            role_number(config), std::move(changed));

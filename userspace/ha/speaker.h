@@ -25,6 +25,13 @@ struct PeerReport {
   Time heard_at;
 };
 
+// Somebody else has claimed an address of the role while this router was active, and went on being so.
+struct ConflictReport {
+  IpAddress address;
+  MacAddress mac;
+  Time at;
+};
+
 struct InstanceReport {
   std::string name;
   std::string interface;
@@ -37,6 +44,8 @@ struct InstanceReport {
   std::map<std::string, std::uint64_t> rejected;  // by reason: AdvertisementError, Heard
   std::uint64_t announcements = 0;                // gratuitous ARP and unsolicited NA
   std::optional<PeerReport> peer;                 // who was heard last
+  std::uint64_t conflicts = 0;
+  std::optional<ConflictReport> conflict;  // the last
 };
 
 struct SpeakerReport {
@@ -77,6 +86,9 @@ class Speaker {
   // While held it does not preempt: flow tables are not yet in step with the peer's.
   virtual void hold(bool held) = 0;
   virtual void set_link(const std::string& interface, bool up) = 0;
+  // What is tracked is amiss: `penalty` is taken off the configured priorities; with `fault` this router leaves the
+  // election, and `why` says so.
+  virtual void set_tracked(unsigned penalty, bool fault, const std::string& why) = 0;
   [[nodiscard]] virtual SpeakerReport report() const = 0;
 };
 

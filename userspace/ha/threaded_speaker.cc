@@ -21,6 +21,8 @@ constexpr milliseconds kAnnounceRefresh{60'000};
 // Of one socket before others and what is due get their turn.
 constexpr int kPacketsPerTurn = 64;
 constexpr int kRealtimePriority = 10;
+// A claim is a conflict when this router is still active so long after it: otherwise it was another one taking over.
+constexpr milliseconds kSuspicion{1000};
 
 }  // namespace
 
@@ -104,6 +106,10 @@ void ThreadedSpeaker::set_link(const std::string& interface, bool up) {
       command([this, i, up](Time now) { return link_changed(now, i, up); });
 }
 
+void ThreadedSpeaker::set_tracked(unsigned penalty, bool fault, const std::string& why) {
+  command([this, penalty, fault, why](Time now) { return tracked_changed(now, penalty, fault, why); });
+}
+
 SpeakerReport ThreadedSpeaker::report() const {
   const std::lock_guard lock(mutex_);
   return report_;
@@ -116,7 +122,32 @@ Step ThreadedSpeaker::link_changed(Time now, std::size_t index, bool up) {
     const std::lock_guard lock(mutex_);
     report_.instances[index].link_up = up;
   }
+  if (up && tracked_fault_) return group_.set_fault(now, index, true, tracked_why_);
   return group_.set_fault(now, index, !up, instances_[index].interface.name + (up ? " is up" : " is down"));
+}
+
+// A member's fault is its link's or what is tracked; one step, though each member changes.
+Step ThreadedSpeaker::tracked_changed(Time now, unsigned penalty, bool fault, const std::string& why) {
+  tracked_fault_ = fault;
+  tracked_why_ = why;
+  Step all;
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    const unsigned own = group_.config().members[i].priority;
+    group_.set_priority(i, static_cast<std::uint8_t>(own > penalty ? own - penalty : 1));
+    bool link_up = true;
+    {
+      const std::lock_guard lock(mutex_);
+      report_.instances[i].priority = group_.priority(i);
+      link_up = report_.instances[i].link_up;
+    }
+    Step step = group_.set_fault(now, i, fault || !link_up, why);
+    all.send.insert(all.send.end(), step.send.begin(), step.send.end());
+    if (step.changed) {
+      all.changed = step.changed;
+      all.reason = step.reason;
+    }
+  }
+  return all;
 }
 
 void ThreadedSpeaker::work(bool take_up) {
@@ -148,7 +179,10 @@ void ThreadedSpeaker::begin(bool take_up) {
 
 void ThreadedSpeaker::wait() {
   std::vector<pollfd> fds{{wake_.fd(), POLLIN, 0}};
-  for (const SpeakerInstance& instance : instances_) fds.push_back({instance.socket.fd(), POLLIN, 0});
+  for (const SpeakerInstance& instance : instances_) {
+    fds.push_back({instance.socket.fd(), POLLIN, 0});
+    fds.push_back({instance.claims.fd(), POLLIN, 0});
+  }
   std::optional<Time> due = group_.next_due();
   if (announce_at_ && (!due || *announce_at_ < *due)) due = announce_at_;
   timespec timeout{};
@@ -178,10 +212,38 @@ void ThreadedSpeaker::turn() {
   }
   for (const Command& command : commands) apply(now, command(now));
   receive(now);
+  for (SpeakerInstance& instance : instances_) receive_claims(now, instance);
+  judge_claims(now);
 }
 
 void ThreadedSpeaker::receive(Time now) {
   for (std::size_t i = 0; i < instances_.size(); ++i) receive(now, i);
+}
+
+bool ThreadedSpeaker::is_own(const MacAddress& mac) const {
+  return std::any_of(instances_.begin(), instances_.end(),
+                     [&](const SpeakerInstance& instance) { return instance.interface.mac == mac; });
+}
+
+void ThreadedSpeaker::receive_claims(Time now, SpeakerInstance& instance) {
+  std::optional<Claim> claim;
+  for (int i = 0; i < kPacketsPerTurn && instance.claims.receive(claim); ++i) {
+    if (!claim || group_.role() != Role::active || instance.suspicion || is_own(claim->mac)) continue;
+    if (std::find(instance.addresses.begin(), instance.addresses.end(), claim->address) == instance.addresses.end())
+      continue;
+    instance.suspicion = {claim->address, claim->mac, now};
+  }
+}
+
+void ThreadedSpeaker::judge_claims(Time now) {
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    auto& suspicion = instances_[i].suspicion;
+    if (group_.role() != Role::active) suspicion.reset();
+    if (!suspicion || now < suspicion->at + kSuspicion) continue;
+    const std::lock_guard lock(mutex_);
+    ++report_.instances[i].conflicts;
+    report_.instances[i].conflict = std::exchange(suspicion, std::nullopt);
+  }
 }
 
 void ThreadedSpeaker::receive(Time now, std::size_t index) {
@@ -241,6 +303,8 @@ void ThreadedSpeaker::announce(Time now) {
     const SpeakerInstance& instance = instances_[i];
     const std::size_t sent =
         announcer_.announce(instance.interface.ifindex, instance.interface.mac, instance.addresses);
+    if (announced_ > 0)  // nothing may delay the first announcements
+      (void)announcer_.probe(instance.interface.ifindex, instance.interface.mac, instance.addresses);
     const std::lock_guard lock(mutex_);
     report_.instances[i].announcements += sent;
   }

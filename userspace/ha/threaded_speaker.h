@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ha/announcer.h"
+#include "ha/claim.h"
 #include "ha/event_fd.h"
 #include "ha/speaker.h"
 #include "ha/vrrp_socket.h"
@@ -21,6 +22,8 @@ struct SpeakerInstance {
   LocalInterface interface;
   VrrpSocket socket;
   std::vector<IpAddress> addresses;
+  ClaimSocket claims;
+  std::optional<ConflictReport> suspicion = {};  // a claim that a change of role may still explain
 };
 
 class ThreadedSpeaker final : public Speaker {
@@ -38,6 +41,7 @@ class ThreadedSpeaker final : public Speaker {
   void resume() override;
   void hold(bool held) override;
   void set_link(const std::string& interface, bool up) override;
+  void set_tracked(unsigned penalty, bool fault, const std::string& why) override;
   [[nodiscard]] SpeakerReport report() const override;
 
  private:
@@ -47,6 +51,7 @@ class ThreadedSpeaker final : public Speaker {
   void command(Command command);
   void end(End how);
   [[nodiscard]] Step link_changed(Time now, std::size_t index, bool up);
+  [[nodiscard]] Step tracked_changed(Time now, unsigned penalty, bool fault, const std::string& why);
 
   // ---- on the thread
   void work(bool take_up);
@@ -55,6 +60,9 @@ class ThreadedSpeaker final : public Speaker {
   void turn();
   void receive(Time now);
   void receive(Time now, std::size_t index);
+  void receive_claims(Time now, SpeakerInstance& instance);
+  void judge_claims(Time now);
+  [[nodiscard]] bool is_own(const MacAddress& mac) const;
   void apply(Time now, const Step& step);
   void push_fence() const;
   void transmit(const Send& send);
@@ -70,6 +78,8 @@ class ThreadedSpeaker final : public Speaker {
   FenceWord fence_;
   std::uint64_t role_number_;
   RoleChanged changed_;
+  bool tracked_fault_ = false;
+  std::string tracked_why_;
   std::optional<Time> announce_at_;  // active: the next announcement
   std::size_t announced_ = 0;
 

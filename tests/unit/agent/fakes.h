@@ -126,6 +126,9 @@ class FakeSpeaker final : public ha::Speaker {
   void set_link(const std::string& interface, bool up) override {
     machine_.speaker_log.push_back(interface + (up ? " up" : " down"));
   }
+  void set_tracked(unsigned penalty, bool fault, const std::string& why) override {
+    machine_.speaker_log.push_back(fmt::format("penalty {}{}: {}", penalty, fault ? " and fault" : "", why));
+  }
   [[nodiscard]] ha::SpeakerReport report() const override { return machine_.speaker_report; }
 
  private:

@@ -101,6 +101,34 @@ TEST_F(PairTest, TheRoleOfOtherVirtualRoutersIsNotTakenUp) {
   EXPECT_THAT(vips(), IsEmpty());
 }
 
+TEST_F(PairTest, TracksLowerThePriority) {
+  const std::string before = with_ha();
+  configure(std::string(before).replace(
+      before.find("  instances"), 0,
+      "  track: [{name: back, interface: lan0, weight: 0}, {name: pools, services: true}]\n"));
+  ASSERT_TRUE(ok(start()));
+  EXPECT_EQ(machine_.speaker_log.back(), "penalty 50: pools: no backend: web") << "nothing has been checked yet";
+  machine_.events.link_changed({"lan0", 2, {{2, 0, 0, 0, 0, 1}}, 1500, false});
+  EXPECT_EQ(machine_.speaker_log.back(), "penalty 50 and fault: back: lan0 is down; pools: no backend: web");
+  machine_.events.link_changed({"lan0", 2, {{2, 0, 0, 0, 0, 1}}, 1500, true});
+  ASSERT_TRUE(wait_for([&] { return machine_.speaker_log.back() == "penalty 0: "; })) << "backends are up";
+  ASSERT_TRUE(operations().status().ha);
+  EXPECT_EQ(operations().status().ha->tracks.at(1).name, "pools");
+  EXPECT_TRUE(operations().status().ha->tracks.at(1).good);
+}
+
+TEST_F(PairTest, WarnsOfWhoClaimsAnAddress) {
+  machine_.speaker_report.instances.resize(1);
+  ha::InstanceReport& instance = machine_.speaker_report.instances[0];
+  instance.name = "outside";
+  instance.interface = "wan0";
+  instance.conflict = {kVip, {{2, 0, 0, 0, 0, 9}}, ha::Clock::now()};
+  ASSERT_TRUE(ok(start()));
+  EXPECT_THAT(operations().status().warnings,
+              Contains("ha instance outside: 198.51.100.10 is claimed by 02:00:00:00:00:09 on wan0: somebody else has "
+                       "the address"));
+}
+
 TEST_F(PairTest, AddressesOfTheRoleAreFenced) {
   ASSERT_TRUE(ok(start()));
   EXPECT_THAT(machine_.maps.fenced, UnorderedElementsAre(kVip, kGateway));

@@ -69,7 +69,25 @@ Version version() {
   return {"1.2", "default", -1};
 }
 HaInstanceReport ha_instance() {
-  return {"outside", "wan0", 51, 150, false, 1, 2, 3, 4, {{"checksum", 5}, {"ttl", 6}}, "198.51.100.2", 100, 0.25};
+  return {"outside",
+          "wan0",
+          51,
+          150,
+          false,
+          1,
+          2,
+          3,
+          4,
+          {{"checksum", 5}, {"ttl", 6}},
+          "198.51.100.2",
+          100,
+          0.25,
+          7,
+          "198.51.100.10 is claimed by 02:00:00:00:00:07",
+          1.5};
+}
+HaTrackReport ha_track() {
+  return {"uplink", false, "eth2 is down", 60, 1.5};
 }
 HaFlowsReport ha_flows() {
   return {true,          true, "in-step", 1,  2,  3, 4, 5, 6, 7, {{"created", 8}}, {{"no_backend", 9}},
@@ -87,7 +105,8 @@ HaReport ha() {
           "anycast",
           100,
           {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}},
-          ha_flows()};
+          ha_flows(),
+          {ha_track()}};
 }
 NameReport name() {
   return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};

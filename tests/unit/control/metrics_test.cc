@@ -23,6 +23,7 @@ using testing::Not;
 Status status_with_ha() {
   Status status = canned_status();
   status.ha.emplace().role = "active";
+  status.ha->tracks = {{"uplink", false, "eth2 is down", 60, 1.5}};
   HaInstanceReport& instance = status.ha->instances.emplace_back();
   instance.name = "outside";
   instance.priority = 150;
@@ -134,6 +135,7 @@ std::set<std::string> names_in(const std::string& text, const std::regex& patter
 TEST(Metrics, ThePair) {
   const std::string text = rendered();
   EXPECT_THAT(text, HasSubstr("lvs_ha_active 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_ha_track_good{track=\"uplink\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_priority{vrrp=\"outside\"} 150\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_sent_total{vrrp=\"outside\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("lvs_ha_adverts_rejected_total{vrrp=\"outside\",reason=\"checksum\"} 3\n"));
