@@ -36,6 +36,7 @@ tl::expected<Loaded, std::vector<Diagnostic>> parse(std::span<const Source> sour
   Loaded loaded;
   loaded.config = std::move(root.parsed().config);
   loaded.hash = meaning_hash(loaded.config);
+  loaded.shared_hash = shared_hash(loaded.config);
   return loaded;
 }
 
@@ -62,6 +63,9 @@ std::set<std::string> known_keys() {
   parse_vrrp_instance(context, empty, instances);
   std::vector<Located<TrackConfig>> tracks;
   parse_track(context, empty, tracks);
+  std::optional<PeerConfig> peer;
+  parse_peer(context, empty, peer);
+  parse_flow_sync(context, empty, peer->flows);
   parse_timeouts(context, empty, parsed.config.timeouts);
   parse_limits(context, empty, parsed.config.limits);
   parse_names(context, empty, parsed.config.names);

@@ -28,7 +28,8 @@ struct Diagnostic {
 
 struct Loaded {
   Config config;
-  std::string hash;  // SHA-256 in hex of what the configuration means, the same on routers that mean the same
+  std::string hash;         // SHA-256 in hex of what the configuration means, the same on routers that mean the same
+  std::string shared_hash;  // the same, without what differs between the routers of a pair: see config/hash.h
 };
 
 // Parses and validates the sources together, as one configuration: services add up, a scalar key may be given once.

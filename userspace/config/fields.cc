@@ -79,6 +79,18 @@ std::string joined(const std::vector<IpAddress>& addresses) {
   return text;
 }
 
+void add_peer(Fields& fields, const PeerConfig& peer) {
+  fields.emplace_back("ha.peer.local", peer.local.to_string());
+  fields.emplace_back("ha.peer.address", peer.address.to_string());
+  fields.emplace_back("ha.peer.port", std::to_string(peer.port));
+  fields.emplace_back("ha.peer.key_file", peer.key_file);
+  fields.emplace_back("ha.peer.interval", duration_text(peer.interval));
+  fields.emplace_back("ha.peer.takeover", peer.takeover == Takeover::vrrp ? "vrrp" : "both_silent");
+  fields.emplace_back("ha.peer.flows.on", yes_no(peer.flows.on));
+  fields.emplace_back("ha.peer.flows.after", duration_text(peer.flows.after));
+  fields.emplace_back("ha.peer.flows.rate", std::to_string(peer.flows.rate));
+}
+
 void add_ha(Fields& fields, const HaConfig& ha) {
   if (ha.mode == HaMode::anycast) {
     fields.emplace_back("ha.mode", "anycast");
@@ -100,6 +112,7 @@ void add_ha(Fields& fields, const HaConfig& ha) {
     fields.emplace_back(prefix + "peers", joined(instance.peers));
     fields.emplace_back(prefix + "password", instance.password);
   }
+  if (ha.peer) add_peer(fields, *ha.peer);
 }
 
 void add_tracks(Fields& fields, const HaConfig& ha) {

@@ -189,6 +189,7 @@ void parse_ha(Context& context, const Node& node, Parsed& parsed) {
   section.boolean("preempt", ha.config.preempt);
   section.duration("preempt_delay", ha.config.preempt_delay, Milliseconds{0}, kGreatestDelay);
   section.duration("startup_delay", ha.config.startup_delay, Milliseconds{0}, kGreatestDelay);
+  if (const Node* peer = section.take("peer")) parse_peer(context, *peer, ha.config.peer);
   section.finish();
 }
 

@@ -55,4 +55,30 @@ std::string meaning_hash(const Config& config) {
   return hex;
 }
 
+std::string shared_hash(Config config) {
+  const Config usual;
+  config.interfaces.clear();
+  config.vip_interface = usual.vip_interface;
+  config.metrics = usual.metrics;
+  config.log_level = usual.log_level;
+  config.hooks.clear();
+  config.maintenance_dir.clear();
+  config.max_programs = usual.max_programs;
+  config.check_mark = usual.check_mark;
+  if (config.ha) {
+    const VrrpInstanceConfig standard;
+    for (VrrpInstanceConfig& instance : config.ha->instances) {
+      instance.interface.clear();
+      instance.priority = standard.priority;
+      instance.peers.clear();
+    }
+    config.ha->track.clear();
+    if (config.ha->peer) {
+      config.ha->peer->local = config.ha->peer->address = {};
+      config.ha->peer->key_file.clear();
+    }
+  }
+  return meaning_hash(config);
+}
+
 }  // namespace xlvs::config

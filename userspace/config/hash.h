@@ -11,4 +11,9 @@ namespace xlvs::config {
 // values were written; the order of backends does (round robin follows it).
 [[nodiscard]] std::string meaning_hash(const Config& config);
 
+// The same of what the two routers of a pair must have in common: without `interfaces` and `vip_interface`, the
+// interface, priority and peers of instances, what they track, `local`, `address` and `key_file` of the peer, and what
+// clients do not notice (`metrics`, `log_level`, `hooks`, `maintenance_dir`, `max_programs`, `check_mark`).
+[[nodiscard]] std::string shared_hash(Config config);
+
 }  // namespace xlvs::config

@@ -88,6 +88,8 @@ void parse_flap(Context& context, const Node& node, std::optional<FlapRule>& fla
 void parse_check_params(Section& section, const CheckType& type, CheckSpec& check);
 void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hooks);
 void parse_ha(Context& context, const Node& node, Parsed& parsed);
+void parse_peer(Context& context, const Node& node, std::optional<PeerConfig>& target);
+void parse_flow_sync(Context& context, const Node& node, FlowSyncConfig& flows);
 void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedVrrp>& instances);
 void parse_track(Context& context, const Node& node, std::vector<Located<TrackConfig>>& tracks);
 void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts);

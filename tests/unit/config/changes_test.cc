@@ -159,6 +159,42 @@ TEST(Hash, EveryChangeChangesIt) {
   }
 }
 
+// Two routers of a pair: what may differ between them, and what may not.
+TEST(Hash, OfAPairLeavesOutWhatBelongsToEach) {
+  const std::string one = R"(
+interfaces: [eth0]
+vip_interface: eth0
+log_level: debug
+metrics: {listen: "192.168.7.1:9539"}
+maintenance_dir: /etc/lvs/maintenance
+ha:
+  instances: [{name: outside, interface: eth0, vrid: 51, priority: 150, peers: [198.51.100.2]}]
+  peer: {local: 192.168.7.1, address: 192.168.7.2, key_file: /etc/lvs/peer.key}
+services: [{name: web, listen: ["198.51.100.10:80/tcp"]}]
+)";
+  const std::string other = R"(
+interfaces: [wan0, lan0]
+max_programs: 7
+ha:
+  instances: [{name: outside, interface: wan0, vrid: 51, priority: 100, peers: [198.51.100.1]}]
+  peer: {local: 192.168.7.2, address: 192.168.7.1, key_file: credential:key}
+services: [{name: web, listen: ["198.51.100.10:80/tcp"]}]
+)";
+  EXPECT_EQ(load(one).shared_hash, load(other).shared_hash);
+  EXPECT_NE(load(one).hash, load(other).hash);
+  for (const auto& [text, instead] :
+       std::vector<std::pair<std::string, std::string>>{{"198.51.100.10:80", "198.51.100.10:81"},
+                                                        {"vrid: 51", "vrid: 52"},
+                                                        {"name: web,", "name: web, scheduler: rr,"},
+                                                        {"vrid: 51,", "vrid: 51, advert_interval: 100ms,"},
+                                                        {"key_file", "takeover: vrrp, key_file"},
+                                                        {"max_programs: 7", "hash_seed: 7"}}) {
+    std::string changed = other;
+    changed.replace(changed.find(text), text.size(), instead);
+    EXPECT_NE(load(changed).shared_hash, load(one).shared_hash) << instead;
+  }
+}
+
 TEST(Hash, HowItIsWrittenDoesNotMatter) {
   const Loaded one = load(R"(
 interfaces: [wan0, lan0]
