@@ -180,8 +180,17 @@ std::optional<Time> Group::next_due() const {
   const auto by_deadline = [](const Member& a, const Member& b) { return a.deadline < b.deadline; };
   // A backup group acts when the last of its members has lost the active router, an active one for each member.
   if (role_ == Role::active) return std::min_element(members_.begin(), members_.end(), by_deadline)->deadline;
-  if (vetoed_) return std::nullopt;  // tick() again when the veto ends
-  return std::max_element(members_.begin(), members_.end(), by_deadline)->deadline;
+  const Time due = std::max_element(members_.begin(), members_.end(), by_deadline)->deadline;
+  // A deadline that passes although somebody was heard shortly before is that of a router which preempts, or which is
+  // left the role; any other is silence.
+  for (std::size_t i = 0; vetoed_ && i < members_.size(); ++i)
+    if (members_[i].heard_at + 3 * members_[i].heard_interval <= due) return std::nullopt;
+  return due;
+}
+
+bool Group::is_silent(std::size_t member, Time now) const {
+  return role_ == Role::backup &&
+         now >= std::max(members_[member].heard_at, backup_since_) + active_down_interval(member);
 }
 
 Step Group::tick(Time now) {
@@ -248,6 +257,7 @@ Step Group::receive(Time now, const Advertisement& advertisement, const IpAddres
   if (found->priority == kPriorityOwner) return refuse(Heard::owner);
   if (role_ == Role::init) return refuse(Heard::not_started);
   heard = Heard::taken;
+  members_[index].heard_at = now;
   if (role_ == Role::backup)
     hear_as_backup(now, index, advertisement);
   else
@@ -276,6 +286,12 @@ Step Group::release(Time now) {
   if (role_ != Role::active) return step;
   for (std::size_t i = 0; i < members_.size(); ++i) step.send.push_back({i, advertisement(i, kPriorityStop)});
   become_backup(step, now, "released");
+  return step;
+}
+
+Step Group::yield(Time now, std::string reason) {
+  Step step;
+  if (role_ == Role::active) become_backup(step, now, std::move(reason));
   return step;
 }
 

@@ -104,8 +104,10 @@ class Group {
   // While held (flow tables are not yet in step with the peer's) the group does not preempt either.
   void hold(bool held) { held_ = held; }
   // While vetoed (the peer link says that the other router is alive and active) silence alone is no reason to take
-  // over.
+  // over. Preempting one whose advertisements all members hear still is, and so is one that says that it stops.
   void veto(bool vetoed) { vetoed_ = vetoed; }
+  // Active: steps back without a word, because another router is active, too, and this one is to yield.
+  [[nodiscard]] Step yield(Time now, std::string reason);
 
   // Active: until when no backup router can have taken this one for dead. Longer than three intervals after an
   // advertisement none waits (RFC 9568, section 6.1, less the skew), so this router must not answer for its addresses
@@ -115,6 +117,9 @@ class Group {
   // whatever the priorities; otherwise it goes on.
   [[nodiscard]] bool lapsed(Time now) const { return role_ == Role::active && now > lease_end(); }
   [[nodiscard]] Role role() const { return role_; }
+  [[nodiscard]] bool released() const { return released_; }
+  // Backup: this member has not heard any router for as long as it waits for one.
+  [[nodiscard]] bool is_silent(std::size_t member, Time now) const;
   [[nodiscard]] bool faulty() const;
   // How long after the last advertisement this member takes the active router for dead.
   [[nodiscard]] Duration active_down_interval(std::size_t member) const;
@@ -126,6 +131,7 @@ class Group {
     std::uint8_t priority = 100;
     bool fault = false;
     std::chrono::milliseconds heard_interval{1000};  // the active router's
+    Time heard_at{};                                 // the last advertisement that was taken, of whatever priority
     Time lease_end{};                                // active: see lease_end()
     Time deadline{};                                 // init: none; backup: takes the active router for dead; active:
                                                      // sends the next advertisement

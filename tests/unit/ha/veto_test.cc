@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the peer link changes in the election. Times are milliseconds since the start.
+#include "tests/unit/ha/vrrp_fixture.h"
+
+namespace xlvs::ha {
+namespace {
+
+constexpr double kSkew = 100 * 156 / 256.0;
+
+class Veto : public VrrpTest {
+ protected:
+  void make_backup(GroupConfig config = single(100)) {
+    make(std::move(config));
+    std::ignore = group->start(at(0));
+  }
+  // Advertisements every 100 ms in [begin, end), with ticks between them; the time of the last change of role, or -1.
+  double hear(int begin, int end, int priority, std::uint8_t vrid = 51) {
+    double changed = -1;
+    for (int now = begin; now < end; now += 100) {
+      changed = std::max(changed, run_until(now));
+      receive(now, heard(priority, 100, vrid));
+    }
+    return changed;
+  }
+};
+
+TEST_F(Veto, SilenceIsNoReasonToTakeOver) {
+  make_backup();
+  group->veto(true);
+  EXPECT_EQ(run_until(60'000), -1);
+  EXPECT_FALSE(group->next_due());
+  EXPECT_FALSE(group->tick(at(60'000)).changed);
+}
+
+TEST_F(Veto, SilenceAfterAdvertisementsIsNone) {
+  for (const int priority : {150, 100}) {
+    make_backup();
+    group->veto(true);
+    EXPECT_EQ(hear(0, 1000, priority), -1);
+    EXPECT_EQ(run_until(60'000), -1);
+  }
+}
+
+TEST_F(Veto, WhenItEndsTheRouterTakesOverAtOnce) {
+  make_backup();
+  group->veto(true);
+  EXPECT_EQ(run_until(5000), -1);
+  group->veto(false);
+  EXPECT_LE(*group->next_due(), at(5000));
+  EXPECT_EQ(group->tick(at(5000)).changed, Role::active);
+}
+
+TEST_F(Veto, AndNotBeforeSilenceHasLastedLongEnough) {
+  make_backup();
+  group->veto(true);
+  EXPECT_EQ(hear(0, 500, 150), -1);
+  group->veto(false);
+  EXPECT_NEAR(run_until(5000), 400 + 300 + kSkew, 0.001);
+}
+
+// A returning router of higher priority hears the active one, on both paths.
+TEST_F(Veto, WhoHearsLowerPriorityPreempts) {
+  make_backup();
+  group->veto(true);
+  EXPECT_NEAR(hear(50, 1000, 50), 300 + kSkew, 0.001);
+}
+
+TEST_F(Veto, WhoHeardLowerPriorityOnceAndThenNothingDoesNot) {
+  make_backup();
+  group->veto(true);
+  receive(10, heard(50));
+  EXPECT_EQ(run_until(60'000), -1);
+}
+
+TEST_F(Veto, WithoutPreemptionLowerPriorityIsLeftAlone) {
+  GroupConfig config = single(100);
+  config.preempt = false;
+  make_backup(config);
+  group->veto(true);
+  EXPECT_EQ(hear(0, 5000, 50), -1);
+  EXPECT_EQ(run_until(60'000), -1);
+}
+
+TEST_F(Veto, AnActiveRouterThatStopsIsFollowed) {
+  make_backup();
+  group->veto(true);
+  EXPECT_EQ(hear(0, 1000, 150), -1);
+  receive(950, heard(0));
+  EXPECT_NEAR(run_until(5000), 950 + kSkew, 0.001);
+}
+
+// One of two links is cut: the other one's advertisements alone are no reason to preempt.
+TEST_F(Veto, EveryMemberMustHear) {
+  GroupConfig config;
+  config.members = {member(100), member(100, "10.1.0.2", 52)};
+  make_backup(config);
+  group->veto(true);
+  EXPECT_EQ(hear(0, 5000, 50), -1);
+  group->veto(false);
+  EXPECT_EQ(group->tick(at(5000)).changed, Role::active);
+}
+
+// Silence does not become something else when tracking moves the priority, and with it the skew.
+TEST_F(Veto, AChangeOfPriorityIsNoReasonEither) {
+  for (const std::uint8_t priority : std::array<std::uint8_t, 2>{1, 254}) {
+    make_backup();
+    group->veto(true);
+    EXPECT_EQ(hear(0, 1000, 150), -1);
+    group->set_priority(0, priority);
+    EXPECT_EQ(run_until(60'000), -1) << static_cast<int>(priority);
+  }
+}
+
+TEST_F(Veto, ItEndsNoRole) {
+  make_active(single(100));
+  group->veto(true);
+  EXPECT_EQ(run_until(10'000), -1);
+  EXPECT_EQ(group->role(), Role::active);
+  EXPECT_GT(sent, 90U);
+}
+
+TEST_F(Veto, TheOwnerOfTheAddressIsNotHeldUp) {
+  make(single(255));
+  group->veto(true);
+  EXPECT_EQ(group->start(at(0)).changed, Role::active);
+}
+
+TEST_F(Veto, YieldingIsSilentAndForTheWholeDownInterval) {
+  make_active(single(100), 2000);
+  const Step step = group->yield(at(2000), "because");
+  EXPECT_EQ(step.changed, Role::backup);
+  EXPECT_EQ(step.reason, "because");
+  EXPECT_TRUE(step.send.empty());
+  EXPECT_NEAR(ms(*group->next_due()), 2300 + kSkew, 0.001);
+  EXPECT_FALSE(group->yield(at(2000), "again").changed);
+}
+
+TEST_F(Veto, SilentIsWhoHearsNobodyForAsLongAsItWaits) {
+  make_backup();
+  EXPECT_FALSE(group->is_silent(0, at(300)));
+  EXPECT_TRUE(group->is_silent(0, at(400)));
+  receive(400, heard(50));
+  EXPECT_FALSE(group->is_silent(0, at(700)));
+  EXPECT_TRUE(group->is_silent(0, at(800)));
+  make_active(single(100));
+  EXPECT_FALSE(group->is_silent(0, at(10'000)));
+}
+
+}  // namespace
+}  // namespace xlvs::ha
