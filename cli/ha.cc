@@ -7,12 +7,12 @@ namespace xlvs::cli {
 namespace {
 
 using control::HaInstanceReport;
+using control::HaPeerReport;
 using control::HaReport;
 
-std::string rejected(const HaInstanceReport& instance) {
+std::string rejected(const std::map<std::string, std::uint64_t>& reasons) {
   std::string text;
-  for (const auto& [reason, count] : instance.rejected)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason, count);
+  for (const auto& [reason, count] : reasons) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason, count);
   return text.empty() ? "0" : text;
 }
 
@@ -79,11 +79,30 @@ std::string conflicts(const HaReport& ha) {
   return text.empty() ? "" : text + "\n";
 }
 
+std::string peer_link(const HaPeerReport& peer, bool colour) {
+  auto text = fmt::format("Peer        {} {}", peer.address, paint(peer.state, state_colour(peer.state), colour));
+  if (peer.heard_ago) text += fmt::format(", heard {} ago", humanise(*peer.heard_ago));
+  if (!peer.role.empty()) {
+    text += fmt::format(": {} priority {}{}, {} of {} services up, {} of {} backends up\n", peer.role, peer.priority,
+                        peer.released ? " (released)" : "", peer.services_up, peer.services, peer.backends_up,
+                        peer.backends);
+    text += fmt::format("Config      {} (the peer's generation is {})",
+                        peer.config == "differs" ? paint("differs from the peer's", Colour::odd, colour)
+                        : peer.config == "same"  ? "same as the peer's"
+                                                 : "not compared with the peer's",
+                        peer.generation);
+  }
+  return text + fmt::format("\nPeer link   sent {}{}, received {}, rejected {}, takeover {}\n", peer.sent,
+                            peer.send_errors > 0 ? fmt::format(" ({} errors)", peer.send_errors) : "", peer.received,
+                            rejected(peer.rejected), peer.takeover);
+}
+
 std::string show(const HaReport& ha, double now, bool colour) {
   auto text = fmt::format("Role        {} for {} ({}){}\n", paint(ha.role, state_colour(ha.role), colour),
                           humanise(now - ha.since), ha.reason.empty() ? "start" : ha.reason, released(ha));
   text += fmt::format("Transitions {}\n", ha.transitions);
   if (ha.mode == "anycast") return text + '\n' + vips(ha, colour);
+  if (ha.peer) text += peer_link(*ha.peer, colour);
   if (ha.flows) text += show_flows(*ha.flows, colour);
   text += '\n';
   Table table({left("Instance"), left("Interface"), right("VRID"), right("Priority"), right("Sent"), right("Received"),
@@ -92,7 +111,8 @@ std::string show(const HaReport& ha, double now, bool colour) {
     table.row(
         {instance.name,
          Cell(instance.interface + (instance.link_up ? "" : " (down)"), instance.link_up ? Colour::none : Colour::bad),
-         instance.vrid, instance.priority, instance.sent, instance.received, rejected(instance), peer(instance)});
+         instance.vrid, instance.priority, instance.sent, instance.received, rejected(instance.rejected),
+         peer(instance)});
   return text + table.to_string(colour) + tracks(ha, now, colour) + conflicts(ha);
 }
 

@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRetryInterfaces{5000};
 constexpr milliseconds kStatusLine{10000};
 constexpr milliseconds kMaintenance{1000};
+constexpr milliseconds kTellPeer{1000};
 
 Balancer::Start remembered(const State& state) {
   Balancer::Start start{state.overrides, {}};
@@ -183,6 +184,24 @@ void Agent::read_maintenance() {
   balancer_->set_maintenance(read_maintenance_dir(balancer_->config().maintenance_dir));
 }
 
+void Agent::tell_peer() {
+  ha::RouterFacts facts{config_report_.generation, shared_hash_, {}};
+  ha::HealthSummary& health = facts.health;
+  for (const ServiceConfig& service : balancer_->config().services) {
+    bool is_up = false;
+    for (const BackendConfig& backend : service.backends) {
+      const BackendRef ref{service.name, backend.endpoint()};
+      const health::Health* found = balancer_->health(ref);
+      health.backends++;
+      if (found != nullptr && found->state == health::HealthState::up) health.backends_up++;
+      is_up = is_up || balancer_->is_used(ref);
+    }
+    health.services++;
+    if (is_up) health.services_up++;
+  }
+  pair_->set_facts(facts);
+}
+
 // As a reload would that changed nothing but backends.
 void Agent::apply_names() {
   const auto applied = balancer_->load(with_names(without_names(balancer_->config()), names_->memories()));
@@ -239,6 +258,7 @@ void Agent::start_tickers() {
     update_vips();
   });
   every(kMaintenance, [this] { read_maintenance(); });
+  every(kTellPeer, [this] { tell_peer(); });
   every(kRetryInterfaces, [this] { look_for_drained(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }
@@ -266,6 +286,8 @@ void Agent::accept(const config::Loaded& loaded) {
   config_report_.loaded_at = seconds_since_epoch(std::chrono::system_clock::now());
   config_report_.stale = false;
   config_report_.stale_reason.clear();
+  shared_hash_ = loaded.shared_hash;
+  tell_peer();
   for (const std::string& warning : anycast_warnings(loaded.config)) spdlog::warn("{}", warning);
 }
 

@@ -81,6 +81,7 @@ class Agent {
   void start_tickers();
   void update_vips();
   void read_maintenance();
+  void tell_peer();
   void apply_names();
   void look_for_drained();
   void health_changed();
@@ -95,6 +96,7 @@ class Agent {
   Host& host_;
   std::chrono::system_clock::time_point started_at_;
   control::ConfigReport config_report_;
+  std::string shared_hash_;  // of the configuration in force
   std::string boot_id_;
   Notifier notifier_;
   AgentOperations operations_;

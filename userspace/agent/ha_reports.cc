@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "agent/reports.h"
+
+#include <fmt/format.h>
 
 namespace xlvs::agent {
 namespace {
@@ -18,6 +18,7 @@ control::HaInstanceReport report_instance(const ha::InstanceReport& from) {
   report.received = from.received;
   report.announcements = from.announcements;
   report.rejected = from.rejected;
+  report.silent = from.silent;
   if (from.peer) {
     report.peer = from.peer->address.to_string();
     report.peer_priority = from.peer->priority;
@@ -32,7 +33,60 @@ control::HaInstanceReport report_instance(const ha::InstanceReport& from) {
   return report;
 }
 
+std::string compared(const std::string& ours, const std::string& theirs) {
+  if (ours.empty() || theirs.empty()) return "unknown";
+  return ours == theirs ? "same" : "differs";
+}
+
+control::HaPeerReport report_peer(const ha::PeerLinkReport& from) {
+  control::HaPeerReport report;
+  report.address = from.config.address.to_string();
+  report.takeover = from.config.takeover == Takeover::vrrp ? "vrrp" : "both_silent";
+  report.state = from.alive ? "up" : from.peer ? "silent" : "unheard";
+  report.config = "unknown";
+  if (from.peer) {
+    report.role = to_string(from.peer->role);
+    report.priority = from.peer->priority;
+    report.released = from.peer->released;
+    report.config = compared(from.own.config, from.peer->facts.config);
+    report.generation = from.peer->facts.generation;
+    const ha::HealthSummary& health = from.peer->facts.health;
+    report.services = health.services;
+    report.services_up = health.services_up;
+    report.backends = health.backends;
+    report.backends_up = health.backends_up;
+  }
+  if (from.heard_at) report.heard_ago = std::chrono::duration<double>(ha::Clock::now() - *from.heard_at).count();
+  report.sent = from.counts.sealed - from.send_errors;
+  report.send_errors = from.send_errors;
+  report.received = from.counts.opened;
+  for (std::size_t i = 0; i < ha::kPeerRefusals; ++i) {
+    const auto reason = static_cast<ha::PeerRefusal>(i);
+    const std::uint64_t count = from.counts.refused[i];
+    if (count > 0 && reason != ha::PeerRefusal::hello) report.rejected[std::string(to_string(reason))] = count;
+  }
+  return report;
+}
+
 }  // namespace
+
+std::vector<std::string> ha_warnings(const control::HaReport& ha) {
+  std::vector<std::string> all;
+  if (!ha.peer) return all;
+  const control::HaPeerReport& peer = *ha.peer;
+  const bool peer_is_active = peer.state == "up" && peer.role == "active";
+  if (peer.state == "unheard")
+    all.push_back(fmt::format("nothing has been heard of the peer {} on the peer link", peer.address));
+  else if (peer.state == "silent")
+    all.push_back(fmt::format("the peer link to {} has been silent for {:.0f}s", peer.address, *peer.heard_ago));
+  if (peer_is_active && ha.role == "active") all.emplace_back("this router and the peer are both active");
+  for (const control::HaInstanceReport& instance : ha.instances)
+    if (peer_is_active && instance.silent)
+      all.push_back(fmt::format("the peer is active, but its advertisements are not heard on {}", instance.interface));
+  if (peer.config == "differs")
+    all.push_back(fmt::format("the configuration of the peer {} differs from this router's", peer.address));
+  return all;
+}
 
 control::HaReport report_ha(const ha::SpeakerReport& from, const std::vector<TrackReport>& tracks) {
   control::HaReport report;
@@ -47,6 +101,7 @@ control::HaReport report_ha(const ha::SpeakerReport& from, const std::vector<Tra
   for (const ha::InstanceReport& instance : from.instances) report.instances.push_back(report_instance(instance));
   for (const TrackReport& track : tracks)
     report.tracks.push_back({track.name, track.good, track.reason, track.weight, seconds_since_epoch(track.since)});
+  if (from.peer_link) report.peer = report_peer(*from.peer_link);
   return report;
 }
 

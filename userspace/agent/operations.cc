@@ -48,6 +48,7 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   if (config.stale)
     all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
   add(agent_.interfaces().warnings());
+  if (const auto report = agent_.pair().report()) add(ha_warnings(report_ha(*report, {})));
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
   add(agent_.names().warnings());

@@ -45,6 +45,7 @@ void Pair::use(Next next) {
   tracking_.set(config_ ? config_->track : std::vector<TrackConfig>{});
   if (!speaker_) return;
   speaker_->run(take_up);
+  speaker_->set_facts(facts_);
   if (tracking_.verdict() != Tracking::Verdict{}) tell_tracked();
 }
 
@@ -100,6 +101,12 @@ void Pair::resume() {
 
 void Pair::hold(bool held) {
   if (speaker_) speaker_->hold(held);
+}
+
+void Pair::set_facts(const ha::RouterFacts& facts) {
+  if (facts == facts_) return;
+  facts_ = facts;
+  if (speaker_) speaker_->set_facts(facts);
 }
 
 std::optional<ha::SpeakerReport> Pair::report() const {

@@ -51,6 +51,8 @@ class Pair {
   void resume();
   // While held this router does not preempt.
   void hold(bool held);
+  // What the peer is told, if there is one.
+  void set_facts(const ha::RouterFacts& facts);
   [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
   [[nodiscard]] std::vector<TrackReport> tracks() const { return tracking_.report(); }
 
@@ -66,6 +68,7 @@ class Pair {
   std::function<void()> changed_;
   std::optional<HaConfig> config_;
   ha::Role role_ = ha::Role::init;
+  ha::RouterFacts facts_;           // that the speaker was told
   std::shared_ptr<const char> id_;  // of the speaker: events of another that still wait in the loop are void
   std::unique_ptr<ha::Speaker> speaker_;
   Tracking tracking_;

@@ -26,6 +26,8 @@ namespace xlvs::agent {
 // Addresses of the role that somebody else has claimed lately, and whether it is one of the backends.
 [[nodiscard]] std::vector<std::string> conflict_warnings(const ha::SpeakerReport& report,
                                                          const std::vector<control::ServiceReport>& services);
+// What is wrong between the two routers of a pair.
+[[nodiscard]] std::vector<std::string> ha_warnings(const control::HaReport& ha);
 [[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
 
 [[nodiscard]] control::LatenessReport report_lateness(const health::Lateness& lateness);

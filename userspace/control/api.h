@@ -144,6 +144,19 @@ struct Version {
   std::int64_t pid = 0;
 };
 
+// The other router of a pair, on the peer link.
+struct HaPeerReport {
+  std::string address, state;  // "up", "silent", "unheard": nothing yet
+  std::string takeover;        // "both_silent", "vrrp"
+  std::string role;            // what it said last; "": nothing yet
+  std::uint64_t priority = 0;
+  bool released = false;
+  std::optional<double> heard_ago;  // seconds
+  std::string config;               // "same", "differs", "unknown"
+  std::uint64_t generation = 0, services = 0, services_up = 0, backends = 0, backends_up = 0;
+  std::uint64_t sent = 0, send_errors = 0, received = 0;
+  std::map<std::string, std::uint64_t> rejected;  // by reason
+};
 // One virtual router.
 struct HaInstanceReport {
   std::string name, interface;
@@ -157,6 +170,7 @@ struct HaInstanceReport {
   std::uint64_t conflicts = 0;  // somebody else claimed an address of ours
   std::string conflict;         // the last: "198.51.100.10 is claimed by 02:00:00:00:00:07"; "": none
   double conflict_ago = 0;      // seconds
+  bool silent = false;          // with a peer link: backup, and nobody is heard
 };
 // What lowers the priority while it is amiss.
 struct HaTrackReport {
@@ -200,6 +214,7 @@ struct HaReport {
   std::vector<HaVipReport> vips;  // anycast: all
   std::optional<HaFlowsReport> flows;  // nullopt: not synchronised
   std::vector<HaTrackReport> tracks;
+  std::optional<HaPeerReport> peer;  // nullopt: no peer link
 };
 
 // A DNS name that backends are given by.

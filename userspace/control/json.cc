@@ -150,6 +150,26 @@ void visit(auto& field, Is<Version> auto& v) {
   field("pid", v.pid);
 }
 
+void visit(auto& field, Is<HaPeerReport> auto& v) {
+  field("address", v.address);
+  field("state", v.state);
+  field("takeover", v.takeover);
+  field("role", v.role);
+  field("priority", v.priority);
+  field("released", v.released);
+  field("heard_ago", v.heard_ago);
+  field("config", v.config);
+  field("generation", v.generation);
+  field("services", v.services);
+  field("services_up", v.services_up);
+  field("backends", v.backends);
+  field("backends_up", v.backends_up);
+  field("sent", v.sent);
+  field("send_errors", v.send_errors);
+  field("received", v.received);
+  field("rejected", v.rejected);
+}
+
 void visit(auto& field, Is<HaInstanceReport> auto& v) {
   field("name", v.name);
   field("interface", v.interface);
@@ -167,6 +187,7 @@ void visit(auto& field, Is<HaInstanceReport> auto& v) {
   field("conflicts", v.conflicts);
   field("conflict", v.conflict);
   field("conflict_ago", v.conflict_ago);
+  field("silent", v.silent);
 }
 
 void visit(auto& field, Is<HaTrackReport> auto& v) {
@@ -217,6 +238,7 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("vips", v.vips);
   field("flows", v.flows);
   field("tracks", v.tracks);
+  field("peer", v.peer);
 }
 
 void visit(auto& field, Is<NameReport> auto& v) {

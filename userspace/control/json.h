@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 // clang-format off
 #define XLVS_CONTROL_STRUCTS(X)                                                                     \
   X(Traffic) X(ReasonCount) X(CheckReport) X(PoolReport) X(LatenessReport) X(HealthReport) X(BackendReport) X(ServiceReport) X(InterfaceReport) X(FlowTableReport) \
-  X(HaInstanceReport) X(HaTrackReport) X(HaVipReport) X(HaFlowsReport) X(HaReport) X(NameReport)                                                                   \
+  X(HaPeerReport) X(HaInstanceReport) X(HaTrackReport) X(HaVipReport) X(HaFlowsReport) X(HaReport) X(NameReport)                                                                   \
   X(ReasonReport) X(ConfigReport) X(Version) X(Status) X(FlowReport) X(FlowList) X(StatsReport)     \
   X(BackendChange) X(BackendChangeResult) X(ConfigText) X(ConfigCheck) X(ConfigDiff) X(ConfigApplied)
 // clang-format on

@@ -194,6 +194,35 @@ void add_flow_sync(std::vector<MetricFamily>& out, const HaFlowsReport& flows) {
   for (const auto& [reason, count] : flows.rejected) rejected.add({{"reason", reason}}, number(count));
 }
 
+struct PeerValue {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*of)(const HaPeerReport& peer);
+};
+
+constexpr PeerValue kPeerValues[] = {
+    {"lvs_peer_up", "1 when the peer is heard on the peer link.", MetricType::Gauge,
+     [](const HaPeerReport& p) { return number(p.state == "up"); }},
+    {"lvs_peer_active", "1 when it is heard and says that it is active.", MetricType::Gauge,
+     [](const HaPeerReport& p) { return number(p.state == "up" && p.role == "active"); }},
+    {"lvs_peer_config_drift", "1 when the peer's configuration differs.", MetricType::Gauge,
+     [](const HaPeerReport& p) { return number(p.config == "differs"); }},
+    {"lvs_peer_sent_total", "Datagrams sent on the peer link.", MetricType::Counter,
+     [](const HaPeerReport& p) { return number(p.sent); }},
+    {"lvs_peer_send_errors_total", "Datagrams that could not be sent on the peer link.", MetricType::Counter,
+     [](const HaPeerReport& p) { return number(p.send_errors); }},
+    {"lvs_peer_received_total", "Datagrams received on the peer link and taken.", MetricType::Counter,
+     [](const HaPeerReport& p) { return number(p.received); }},
+};
+
+void add_peer(std::vector<MetricFamily>& out, const HaPeerReport& peer) {
+  for (const PeerValue& value : kPeerValues) Family(out, value.name, value.help, value.type).add({}, value.of(peer));
+  Family rejected(out, "lvs_peer_rejected_total", "Datagrams received on the peer link and not taken, by reason.",
+                  MetricType::Counter);
+  for (const auto& [reason, count] : peer.rejected) rejected.add({{"reason", reason}}, number(count));
+}
+
 void add_ha(std::vector<MetricFamily>& out, const Status& status) {
   if (!status.ha) return;
   const HaReport& ha = *status.ha;
@@ -218,6 +247,7 @@ void add_ha(std::vector<MetricFamily>& out, const Status& status) {
   for (const HaInstanceReport& instance : ha.instances)
     for (const auto& [reason, count] : instance.rejected)
       rejected.add({{"vrrp", instance.name}, {"reason", reason}}, number(count));
+  if (ha.peer) add_peer(out, *ha.peer);
 }
 
 // ---- per service and backend

@@ -20,7 +20,7 @@ struct PeerPacket {
 class PeerSocket {
  public:
   // Bound to local:port, for address:port. `local` need not be on the host yet: a broken second path must not keep a
-  // router from starting. Errors name `local`: unavailable when the port is taken.
+  // router from starting. Errors name `local`.
   static Result<PeerSocket> open(const IpAddress& local, const IpAddress& address, std::uint16_t port);
   PeerSocket(PeerSocket&& other) noexcept;
   PeerSocket& operator=(PeerSocket&&) = delete;

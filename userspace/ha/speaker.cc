@@ -60,8 +60,14 @@ Result<std::unique_ptr<Speaker>> Speaker::open(const HaConfig& config, FenceWord
     group.members.push_back(member_config(from, *source));
     instances.push_back({std::move(*interface), std::move(*socket), from.addresses, std::move(*claims)});
   }
-  return std::make_unique<ThreadedSpeaker>(std::move(group), std::move(instances), std::move(*announcer), fence,
-                                           role_number(config), std::move(changed));
+  std::optional<SpeakerPeer> peer;
+  if (config.peer) {
+    auto opened = SpeakerPeer::open(*config.peer, group.members.front().source);
+    if (!opened) return tl::make_unexpected(opened.error().in("ha peer"));
+    peer.emplace(std::move(*opened));
+  }
+  return std::make_unique<ThreadedSpeaker>(std::move(group), std::move(instances), std::move(*announcer),
+                                           std::move(peer), fence, role_number(config), std::move(changed));
 }
 
 }  // namespace xlvs::ha

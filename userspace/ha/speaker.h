@@ -15,6 +15,8 @@
 #include "core/fence.h"
 #include "core/ha_config.h"
 #include "core/result.h"
+#include "ha/peer_channel.h"
+#include "ha/peer_state.h"
 #include "ha/vrrp.h"
 
 namespace xlvs::ha {
@@ -32,12 +34,24 @@ struct ConflictReport {
   Time at;
 };
 
+// The second path to the other router.
+struct PeerLinkReport {
+  PeerConfig config;
+  bool alive = false;
+  std::optional<PeerState> peer;  // what it said last
+  std::optional<Time> heard_at;
+  RouterFacts own;  // as the peer is told
+  std::uint64_t send_errors = 0;
+  PeerChannelCounts counts;
+};
+
 struct InstanceReport {
   std::string name;
   std::string interface;
   std::uint8_t vrid = 0;
   std::uint8_t priority = 0;  // in force
   bool link_up = true;
+  bool silent = false;  // backup, and nobody is heard
   std::uint64_t sent = 0;
   std::uint64_t send_errors = 0;
   std::uint64_t received = 0;                     // and taken
@@ -57,6 +71,7 @@ struct SpeakerReport {
   bool realtime = false;                     // the thread runs under SCHED_RR
   std::chrono::microseconds worst_delay{0};  // of an advertisement, since the start
   std::vector<InstanceReport> instances;
+  std::optional<PeerLinkReport> peer_link;
 };
 
 // What a restarted lvsd must still have in common with the one before to take up its role: the virtual routers.
@@ -89,6 +104,8 @@ class Speaker {
   // What is tracked is amiss: `penalty` is taken off the configured priorities; with `fault` this router leaves the
   // election, and `why` says so.
   virtual void set_tracked(unsigned penalty, bool fault, const std::string& why) = 0;
+  // What the peer is told from now on; nothing without a peer link.
+  virtual void set_facts(RouterFacts facts) = 0;
   [[nodiscard]] virtual SpeakerReport report() const = 0;
 };
 

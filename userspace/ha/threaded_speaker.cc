@@ -27,10 +27,12 @@ constexpr milliseconds kSuspicion{1000};
 }  // namespace
 
 ThreadedSpeaker::ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance> instances, Announcer announcer,
-                                 FenceWord fence, std::uint64_t role_number, RoleChanged changed)
+                                 std::optional<SpeakerPeer> peer, FenceWord fence, std::uint64_t role_number,
+                                 RoleChanged changed)
     : group_(std::move(config)),
       instances_(std::move(instances)),
       announcer_(std::move(announcer)),
+      peer_(std::move(peer)),
       fence_(fence),
       role_number_(role_number),
       changed_(std::move(changed)) {
@@ -44,6 +46,7 @@ ThreadedSpeaker::ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance
     instance.link_up = instances_[i].interface.up;
   }
   report_.since = std::chrono::system_clock::now();
+  if (peer_) report_.peer_link = peer_->report();
 }
 
 ThreadedSpeaker::~ThreadedSpeaker() {
@@ -110,6 +113,13 @@ void ThreadedSpeaker::set_tracked(unsigned penalty, bool fault, const std::strin
   command([this, penalty, fault, why](Time now) { return tracked_changed(now, penalty, fault, why); });
 }
 
+void ThreadedSpeaker::set_facts(RouterFacts facts) {
+  command([this, facts = std::move(facts)](Time) {
+    if (peer_) peer_->set_facts(facts);
+    return Step{};
+  });
+}
+
 SpeakerReport ThreadedSpeaker::report() const {
   const std::lock_guard lock(mutex_);
   return report_;
@@ -173,6 +183,7 @@ void ThreadedSpeaker::begin(bool take_up) {
   for (std::size_t i = 0; i < instances_.size(); ++i)
     if (!instances_[i].interface.up) apply(now, link_changed(now, i, false));
   apply(now, take_up ? group_.take_up(now) : group_.start(now));
+  tell_peer(now);
   const std::lock_guard lock(mutex_);
   report_.transitions = 0;
 }
@@ -183,8 +194,10 @@ void ThreadedSpeaker::wait() {
     fds.push_back({instance.socket.fd(), POLLIN, 0});
     fds.push_back({instance.claims.fd(), POLLIN, 0});
   }
+  if (peer_) fds.push_back({peer_->fd(), POLLIN, 0});
   std::optional<Time> due = group_.next_due();
-  if (announce_at_ && (!due || *announce_at_ < *due)) due = announce_at_;
+  for (const std::optional<Time>& other : {announce_at_, peer_ ? peer_->next_due() : std::nullopt})
+    if (other && (!due || *other < *due)) due = other;
   timespec timeout{};
   if (due) {
     const auto left = std::max<std::chrono::nanoseconds>(*due - Clock::now(), std::chrono::nanoseconds(0));
@@ -195,10 +208,11 @@ void ThreadedSpeaker::wait() {
 }
 
 // What is due comes first: a flood of packets can not hold up our own advertisements. But a router that did not get to
-// run for long listens before it speaks.
+// run for long listens before it speaks, and one that is not active before it takes over.
 void ThreadedSpeaker::turn() {
   const Time now = Clock::now();
   if (group_.lapsed(now)) receive(now);
+  if (group_.lapsed(now) || group_.role() != Role::active) hear_peer(now);
   if (const auto due = group_.next_due(); due && now >= *due) {
     note_delay(now - *due);
     apply(now, group_.tick(now));
@@ -214,6 +228,28 @@ void ThreadedSpeaker::turn() {
   receive(now);
   for (SpeakerInstance& instance : instances_) receive_claims(now, instance);
   judge_claims(now);
+  hear_peer(now);
+}
+
+void ThreadedSpeaker::hear_peer(Time now) {
+  if (!peer_) return;
+  peer_->hear(now);
+  group_.veto(peer_->is_active());
+  if (peer_->must_yield() || (group_.lapsed(now) && peer_->is_active()))
+    apply(now, group_.yield(now, "the peer is active, too, as the peer link says"));
+  tell_peer(now);  // priority and release may have changed, too
+  const std::lock_guard lock(mutex_);
+  report_.peer_link = peer_->report();
+  for (std::size_t i = 0; i < instances_.size(); ++i) report_.instances[i].silent = group_.is_silent(i, now);
+}
+
+void ThreadedSpeaker::tell_peer(Time now) {
+  if (!peer_) return;
+  PeerState state;
+  state.role = group_.role();
+  state.priority = group_.priority(0);
+  state.released = group_.released();
+  peer_->tell(now, std::move(state));
 }
 
 void ThreadedSpeaker::receive(Time now) {
@@ -264,6 +300,7 @@ void ThreadedSpeaker::apply(Time now, const Step& step) {
   push_fence();
   for (const Send& send : step.send) transmit(send);
   if (!step.changed) return;
+  tell_peer(now);
   announce_at_.reset();
   if (*step.changed == Role::active) {
     announced_ = 0;

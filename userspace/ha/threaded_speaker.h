@@ -14,6 +14,7 @@
 #include "ha/claim.h"
 #include "ha/event_fd.h"
 #include "ha/speaker.h"
+#include "ha/speaker_peer.h"
 #include "ha/vrrp_socket.h"
 
 namespace xlvs::ha {
@@ -29,8 +30,8 @@ struct SpeakerInstance {
 class ThreadedSpeaker final : public Speaker {
  public:
   // `instances`: as the group's members.
-  ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance> instances, Announcer announcer, FenceWord fence,
-                  std::uint64_t role_number, RoleChanged changed);
+  ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance> instances, Announcer announcer,
+                  std::optional<SpeakerPeer> peer, FenceWord fence, std::uint64_t role_number, RoleChanged changed);
   ThreadedSpeaker(const ThreadedSpeaker&) = delete;
   ThreadedSpeaker& operator=(const ThreadedSpeaker&) = delete;
   ~ThreadedSpeaker() override;
@@ -42,6 +43,7 @@ class ThreadedSpeaker final : public Speaker {
   void hold(bool held) override;
   void set_link(const std::string& interface, bool up) override;
   void set_tracked(unsigned penalty, bool fault, const std::string& why) override;
+  void set_facts(RouterFacts facts) override;
   [[nodiscard]] SpeakerReport report() const override;
 
  private:
@@ -63,6 +65,8 @@ class ThreadedSpeaker final : public Speaker {
   void receive_claims(Time now, SpeakerInstance& instance);
   void judge_claims(Time now);
   [[nodiscard]] bool is_own(const MacAddress& mac) const;
+  void hear_peer(Time now);
+  void tell_peer(Time now);
   void apply(Time now, const Step& step);
   void push_fence() const;
   void transmit(const Send& send);
@@ -75,6 +79,7 @@ class ThreadedSpeaker final : public Speaker {
   Group group_;
   std::vector<SpeakerInstance> instances_;
   Announcer announcer_;
+  std::optional<SpeakerPeer> peer_;
   FenceWord fence_;
   std::uint64_t role_number_;
   RoleChanged changed_;

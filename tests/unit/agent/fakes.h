@@ -36,6 +36,7 @@ struct FakeMachine {
   ha::Speaker::RoleChanged role_changed;  // of the speaker that runs, or is about to
   std::vector<std::string> speaker_log;   // what speakers were told
   ha::SpeakerReport speaker_report;
+  ha::RouterFacts speaker_facts;    // that it was told last
   bool speaker_leaves_role = true;  // what leave() answers
 
   std::optional<Error> open_error, vip_error, route_error, watch_error, speaker_error;  // what shall fail next
@@ -123,6 +124,7 @@ class FakeSpeaker final : public ha::Speaker {
   void release() override { machine_.speaker_log.emplace_back("released"); }
   void resume() override { machine_.speaker_log.emplace_back("resumed"); }
   void hold(bool held) override { machine_.speaker_log.emplace_back(held ? "held" : "not held"); }
+  void set_facts(ha::RouterFacts facts) override { machine_.speaker_facts = std::move(facts); }
   void set_link(const std::string& interface, bool up) override {
     machine_.speaker_log.push_back(interface + (up ? " up" : " down"));
   }

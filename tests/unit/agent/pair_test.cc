@@ -185,6 +185,22 @@ TEST_F(PairTest, AReloadThatFailsLeavesTheSpeaker) {
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
 }
 
+TEST_F(PairTest, ThePeerIsToldWhatThisRouterHas) {
+  ASSERT_TRUE(ok(start()));
+  const ha::RouterFacts before = machine_.speaker_facts;
+  EXPECT_EQ(before.generation, 1U);
+  EXPECT_EQ(before.config.size(), 64U);
+  EXPECT_EQ(before.health.services, 1U);
+  EXPECT_GE(before.health.backends, 1U);
+  configure(with_ha("90"));  // another speaker, and nothing that the peer must have in common
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_EQ(machine_.speaker_facts.generation, 2U);
+  EXPECT_EQ(machine_.speaker_facts.config, before.config);
+  configure(with_ha("90", 52));
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_NE(machine_.speaker_facts.config, before.config);
+}
+
 TEST_F(PairTest, OperatorsSeeTheRoleAndHandOver) {
   machine_.speaker_report.role = ha::Role::active;
   machine_.speaker_report.instances.resize(1);

@@ -84,10 +84,14 @@ HaInstanceReport ha_instance() {
           0.25,
           7,
           "198.51.100.10 is claimed by 02:00:00:00:00:07",
-          1.5};
+          1.5,
+          true};
 }
 HaTrackReport ha_track() {
   return {"uplink", false, "eth2 is down", 60, 1.5};
+}
+HaPeerReport ha_peer() {
+  return {"192.168.7.2", "up", "vrrp", "backup", 100, true, 0.5, "same", 1, 2, 3, 4, 5, 6, 7, 8, {{"key", 9}}};
 }
 HaFlowsReport ha_flows() {
   return {true,          true, "in-step", 1,  2,  3, 4, 5, 6, 7, {{"created", 8}}, {{"no_backend", 9}},
@@ -106,7 +110,8 @@ HaReport ha() {
           100,
           {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}},
           ha_flows(),
-          {ha_track()}};
+          {ha_track()},
+          ha_peer()};
 }
 NameReport name() {
   return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};
@@ -138,6 +143,7 @@ TEST(Json, RoundTripOfEveryStruct) {
                            {reason()},
                            {"look here"}});
   expect_round_trip(ha_instance());
+  expect_round_trip(ha_peer());
   expect_round_trip(ha());
   expect_round_trip(name());
   expect_round_trip(flow());

@@ -36,6 +36,13 @@ Status status_with_ha() {
   flows.imported["created"] = 5;
   flows.refused["no_backend"] = 6;
   flows.rejected["key"] = 8;
+  HaPeerReport& peer = status.ha->peer.emplace();
+  peer.state = "up";
+  peer.role = "active";
+  peer.config = "differs";
+  peer.sent = 11;
+  peer.received = 10;
+  peer.rejected["replay"] = 4;
   status.names = {{"web.test", "ipv4", {"192.0.2.1", "192.0.2.2"}, {"192.0.2.9"}, "no server answered", 5, 2, 0}};
   return status;
 }
@@ -146,7 +153,15 @@ TEST(Metrics, ThePair) {
   EXPECT_THAT(text, HasSubstr("lvs_flow_sync_flows_imported_total{result=\"created\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("lvs_flow_sync_flows_refused_total{reason=\"no_backend\"} 6\n"));
   EXPECT_THAT(text, HasSubstr("lvs_flow_sync_datagrams_rejected_total{reason=\"key\"} 8\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_up 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_active 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_config_drift 1\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_sent_total 11\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_send_errors_total 0\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_received_total 10\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_rejected_total{reason=\"replay\"} 4\n"));
   EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_ha_")));
+  EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_peer_")));
 }
 
 TEST(Metrics, AreThoseOfTheDocument) {
