@@ -22,6 +22,8 @@ ROUTER = Host("router", "198.51.100.1", "2001:db8:50::1")
 ROUTER_INNER = Host("router", "10.0.0.1", "2001:db8:10::1")
 PEER = Host("peer", "198.51.100.2", "2001:db8:50::2")  # the other router of a pair
 PEER_INNER = Host("peer", "10.0.0.2", "2001:db8:10::2")
+ROUTER_LINK = Host("router", "192.168.7.1", "2001:db8:7::1")  # a cable of their own between the two routers of a pair
+PEER_LINK = Host("peer", "192.168.7.2", "2001:db8:7::2")
 BACK = Host("client", "10.0.0.254", "2001:db8:10::254")  # the way from servers to client past the router, for dr
 SERVERS = [Host(f"s{n}", f"10.0.0.1{n}", f"2001:db8:10::1{n}") for n in (1, 2, 3)]
 

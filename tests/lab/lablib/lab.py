@@ -12,7 +12,7 @@ one-arm: everybody on one segment, requests leave by the interface they came fro
                        |
                 eth0 s1, s2, s3
 
-pair: one-arm, with a second router "peer" beside the first.
+pair: one-arm, with a second router "peer" beside the first, and a cable "peer0" between the two.
 
 anycast: see anycast.py.
 
@@ -26,8 +26,8 @@ import os
 import shutil
 from pathlib import Path
 
-from .address import (BACK, CLIENT, CLIENT_EXTRA4, CLIENT_EXTRA6, OUTER4_NET, OUTER6_NET, PEER, PEER_INNER, ROUTER,
-                      ROUTER_INNER, SERVERS, VIP4, VIP4_NET, VIP6, VIP6_NET)
+from .address import (BACK, CLIENT, CLIENT_EXTRA4, CLIENT_EXTRA6, OUTER4_NET, OUTER6_NET, PEER, PEER_INNER,
+                      PEER_LINK, ROUTER, ROUTER_INNER, ROUTER_LINK, SERVERS, VIP4, VIP4_NET, VIP6, VIP6_NET)
 from .netns import LabError, Namespace, command
 from .servers import Server
 
@@ -84,6 +84,7 @@ class Lab:
         self._wire(self.router, "lan0", self.switch, "router")
         if self.peer:
             self._wire(self.peer, "lan0", self.switch, "peer")
+            self._wire(self.router, "peer0", self.peer, "peer0")
         for server in self.servers:
             self._wire(server.host, "eth0", self.switch, server.name)
         self._switch_ports()
@@ -157,6 +158,8 @@ class Lab:
         self._one_router(self.router, ROUTER, ROUTER_INNER)
         if self.peer:
             self._one_router(self.peer, PEER, PEER_INNER)
+            for host, end in ((self.router, ROUTER_LINK), (self.peer, PEER_LINK)):
+                host.ip(f"addr add {end.ipv4}/24 dev peer0", f"addr add {end.ipv6}/64 dev peer0 nodad")
 
     def _one_router(self, host, outside, inside):
         # `ip_forward` for what is not ours; replies from VIPs that servers send (dr) must not come this way.
@@ -233,6 +236,8 @@ def all_labs():
             data = json.loads(record.read_text())
         except (json.JSONDecodeError, FileNotFoundError):  # being written or removed at this moment
             continue
+        if data["topology"] not in (*TOPOLOGIES, PAIR):
+            continue  # made by another version of this file, which takes it down
         stale = data["owner"] is not None and start_time(data["owner"]) != data["owner_start"]
         found.append((lab_of(record.parent.name, data["topology"]), stale))
     return found
