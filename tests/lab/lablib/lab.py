@@ -236,7 +236,7 @@ def all_labs():
             data = json.loads(record.read_text())
         except (json.JSONDecodeError, FileNotFoundError):  # being written or removed at this moment
             continue
-        if data["topology"] not in (*TOPOLOGIES, PAIR):
+        if data["topology"] not in (*TOPOLOGIES, PAIR, ANYCAST):
             continue  # made by another version of this file, which takes it down
         stale = data["owner"] is not None and start_time(data["owner"]) != data["owner_start"]
         found.append((lab_of(record.parent.name, data["topology"]), stale))
