@@ -5,6 +5,8 @@
 
 #include <fmt/ranges.h>
 
+#include "ha/peer_key.h"
+
 namespace xlvs::agent {
 
 Result<config::Loaded> load_configuration(const std::string& path) {
@@ -39,6 +41,13 @@ Result<void> check_reloadable(const Config& running, const Config& next) {
       "{} cannot change while lvsd runs: the flow table is allocated once; stop lvsd, run `lvsd --reset` (which "
       "ends established flows) and start it again",
       fmt::join(changed, ", "));
+}
+
+Result<void> check_peer_key(const Config& config) {
+  if (!config.ha || !config.ha->peer || !config.ha->peer->key_file.starts_with('/')) return {};
+  const auto key = ha::PeerKey::load(config.ha->peer->key_file);
+  if (key || key.error().kind == ErrorKind::permission) return {};
+  return tl::make_unexpected(key.error().in("ha peer"));
 }
 
 std::string first_line(const std::string& text) {

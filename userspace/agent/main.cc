@@ -35,6 +35,10 @@ int check(const Options& options) {
     fmt::print(stderr, "{}\n", programs.error().message);
     return agent::kExitConfig;
   }
+  if (const auto key = agent::check_peer_key(loaded->config); !key) {
+    fmt::print(stderr, "{}\n", key.error().message);
+    return agent::kExitConfig;
+  }
   std::size_t backends = 0;
   for (const ServiceConfig& service : loaded->config.services)
     backends += service.backends.size() + service.named.size();
