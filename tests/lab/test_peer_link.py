@@ -4,13 +4,15 @@ answers for the virtual address is asked of the network, from the client, all th
 
 import json
 import os
+import socket
+import struct
 import time
 
 import pytest
-from lablib.address import PEER_LINK, VIP4
+from lablib.address import CLIENT, PEER_LINK, VIP4
 from lablib.arp_probe import ArpProbe
 from lablib.lab import PAIR
-from lablib.load import curl
+from lablib.load import Inside, curl
 from lablib.lvsd import Lvsd, configuration, listen, service
 from lablib.netns import wait_for
 from lablib.pair import FIRST, INTERVAL, SECOND, ha, role, wait_role
@@ -257,6 +259,8 @@ def test_key_files_that_are_no_secret(pair, start):
     refused.write(config(pair, pair.router))
     done = refused.run()
     assert done.returncode == 3 and "peer.key has mode 0640" in done.stdout + done.stderr
+    checked = refused.run("--check")
+    assert checked.returncode == 3 and "peer.key has mode 0640" in checked.stderr
 
 
 def test_forged_and_replayed_messages_move_nothing(pair, routers):
@@ -289,6 +293,40 @@ def test_forged_and_replayed_messages_move_nothing(pair, routers):
     assert (role(first), role(second)) == ("active", "backup") and link(second)["state"] == "up"
     assert probe.owners() == {mac(pair.router)}
     assert second.metrics()['lvs_peer_rejected_total{reason="key"}'] >= rejected["key"]
+
+
+def advertisement(ttl, version=3, source=CLIENT.ipv4, address=VIP):
+    """A whole frame with a VRRP advertisement of priority 254, and a checksum that is wrong."""
+    vrrp = struct.pack("!BBBBHH4s", version << 4 | 1, 51, 254, 1, 10, 0xbad, socket.inet_aton(address))
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(vrrp), 0, 0, ttl, 112, 0, socket.inet_aton(source),
+                         socket.inet_aton("224.0.0.18"))
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xffff) + (total >> 16)
+    header = header[:10] + struct.pack("!H", ~total & 0xffff) + header[12:]
+    return bytes.fromhex("01005e000012" "020000000099" "0800") + header + vrrp
+
+
+def test_forged_advertisements_move_nothing(pair, routers):
+    first, second = routers
+    before = transitions(*routers)
+    count = BAD // 5
+    with Inside(pair.client):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock.bind(("eth0", 0))
+    frames = [advertisement(255), advertisement(64), advertisement(255, version=7)]
+    with watch(pair) as probe:
+        for begin in range(0, count, 30):
+            for i in range(30):
+                sock.send(frames[i % len(frames)])
+            time.sleep(0.002)
+        for lvsd in routers:
+            wait_for("them to be counted",
+                     lambda lvsd=lvsd: sum(lvsd.ctl("ha", "status")["instances"][0]["rejected"].values()) > 0.9 * count)
+    sock.close()
+    rejected = second.ctl("ha", "status")["instances"][0]["rejected"]
+    print(f"rejected of {count}: {rejected}")
+    assert min(rejected["checksum"], rejected["ttl"], rejected["version"]) > 0.25 * count
+    assert transitions(*routers) == before and probe.owners() == {mac(pair.router)}
 
 
 def test_recordings_of_an_earlier_life_move_nothing(pair, routers):

@@ -31,6 +31,49 @@ no_backend      drop          12  the service has no backend that may take a new
 no_flow_passed  pass           3  a TCP segment of no known flow, left to the host (which answers RST)
 )");
 }
+
+TEST_F(Golden, HaStatusOfAPair) {
+  control::HaReport ha;
+  ha.mode = "vrrp";
+  ha.role = "backup";
+  ha.reason = "started";
+  ha.since = control::kNow - 65;
+  ha.transitions = 1;
+  control::HaInstanceReport& instance = ha.instances.emplace_back();
+  instance.name = "outside";
+  instance.interface = "wan0";
+  instance.vrid = 51;
+  instance.priority = 100;
+  instance.received = 650;
+  instance.peer = "198.51.100.1";
+  instance.peer_priority = 150;
+  instance.peer_heard_ago = 0.05;
+  control::HaPeerReport& peer = ha.peer.emplace();
+  peer.address = "192.168.7.1";
+  peer.state = "unheard";
+  peer.takeover = "both_silent";
+  peer.sent = 325;
+  peer.send_errors = 2;
+  peer.rejected = {{"key", 3}, {"source", 1}};
+  lvsd.canned.ha = ha;
+  EXPECT_EQ(run({"ha", "status"}).out, R"(Role        backup for 1m5s (started)
+Transitions 1
+Peer        192.168.7.1 unheard
+Peer link   sent 325 (2 errors), received 0, rejected key 3, source 1, takeover both_silent
+
+Instance  Interface  VRID  Priority  Sent  Received  Rejected  Peer
+outside   wan0         51       100     0       650  0         198.51.100.1 priority 150, 50.0ms ago
+)");
+  peer = {"192.168.7.1", "up", "both_silent", "active", 150, false, 0.05, "differs", 3, 2, 1, 5, 4, 325, 0, 324, {}};
+  lvsd.canned.ha->peer = peer;
+  EXPECT_THAT(run({"ha", "status"}).out,
+              testing::HasSubstr(
+                  "Peer        192.168.7.1 up, heard 50.0ms ago: active priority 150, 1 of 2 services up, 4 of 5 "
+                  "backends up\n"
+                  "Config      differs from the peer's (the peer's generation is 3)\n"
+                  "Peer link   sent 325, received 324, rejected 0, takeover both_silent\n"));
+}
+
 TEST_F(Golden, HaStatusOfAnycast) {
   control::HaReport ha;
   ha.mode = "anycast";
