@@ -62,7 +62,7 @@ bool set(int fd, int level, int name, int value) {
 
 }  // namespace
 
-Result<PeerSocket> PeerSocket::open(const IpAddress& local, const IpAddress& address, std::uint16_t port) {
+Result<PeerSocket> PeerSocket::open(const IpAddress& local, const IpAddress& address, std::uint16_t port, bool beside) {
   const bool v4 = local.is_v4();
   const Endpoint from{local, port};
   const auto failed = [&](const char* what) {
@@ -71,8 +71,8 @@ Result<PeerSocket> PeerSocket::open(const IpAddress& local, const IpAddress& add
   const int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
   if (fd < 0) return failed("socket");
   PeerSocket result(fd, address, port);
-  // SO_REUSEADDR: at a reload the next speaker opens its socket while the one before still has its own.
-  if (!set(fd, SOL_SOCKET, SO_PRIORITY, 6) || !set(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return failed("setsockopt");
+  if (!set(fd, SOL_SOCKET, SO_PRIORITY, 6) || (beside && !set(fd, SOL_SOCKET, SO_REUSEADDR, 1)))
+    return failed("setsockopt");
   if (v4 ? !set(fd, IPPROTO_IP, IP_FREEBIND, 1) || !set(fd, IPPROTO_IP, IP_TOS, kTrafficClass)
          : !set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) || !set(fd, IPPROTO_IPV6, IPV6_TCLASS, kTrafficClass) ||
                !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))

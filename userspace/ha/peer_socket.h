@@ -21,7 +21,9 @@ class PeerSocket {
  public:
   // Bound to local:port, for address:port. `local` need not be on the host yet: a broken second path must not keep a
   // router from starting. Errors name `local`.
-  static Result<PeerSocket> open(const IpAddress& local, const IpAddress& address, std::uint16_t port);
+  // `beside`: others that say so may have the same address and port, of which the last gets what comes.
+  static Result<PeerSocket> open(const IpAddress& local, const IpAddress& address, std::uint16_t port,
+                                 bool beside = false);
   PeerSocket(PeerSocket&& other) noexcept;
   PeerSocket& operator=(PeerSocket&&) = delete;
   PeerSocket(const PeerSocket&) = delete;

@@ -14,7 +14,8 @@ constexpr int kDatagramsPerTurn = 64;
 Result<SpeakerPeer> SpeakerPeer::open(const PeerConfig& config, const IpAddress& source) {
   auto key = PeerKey::load(config.key_file);
   if (!key) return tl::make_unexpected(key.error());
-  auto socket = PeerSocket::open(config.local, config.address, config.port);
+  // At a reload the next speaker opens its socket while the one before still has its own.
+  auto socket = PeerSocket::open(config.local, config.address, config.port, true);
   if (!socket) return tl::make_unexpected(socket.error());
   return SpeakerPeer(config, source, std::move(*key), std::move(*socket));
 }

@@ -62,16 +62,16 @@ Peer        192.168.7.1 unheard
 Peer link   sent 325 (2 errors), received 0, rejected key 3, source 1, takeover both_silent
 
 Instance  Interface  VRID  Priority  Sent  Received  Rejected  Peer
-outside   wan0         51       100     0       650  0         198.51.100.1 priority 150, 50.0ms ago
+outside   wan0         51       100     0       650  0         198.51.100.1 priority 150, 0s ago
 )");
   peer = {"192.168.7.1", "up", "both_silent", "active", 150, false, 0.05, "differs", 3, 2, 1, 5, 4, 325, 0, 324, {}};
   lvsd.canned.ha->peer = peer;
-  EXPECT_THAT(run({"ha", "status"}).out,
-              testing::HasSubstr(
-                  "Peer        192.168.7.1 up, heard 50.0ms ago: active priority 150, 1 of 2 services up, 4 of 5 "
-                  "backends up\n"
-                  "Config      differs from the peer's (the peer's generation is 3)\n"
-                  "Peer link   sent 325, received 324, rejected 0, takeover both_silent\n"));
+  EXPECT_THAT(
+      run({"ha", "status"}).out,
+      testing::HasSubstr("Peer        192.168.7.1 up, heard 0s ago: active priority 150, 1 of 2 services up, 4 of 5 "
+                         "backends up\n"
+                         "Config      differs from the peer's (the peer's generation is 3)\n"
+                         "Peer link   sent 325, received 324, rejected 0, takeover both_silent\n"));
 }
 
 TEST_F(Golden, HaStatusOfAnycast) {

@@ -85,9 +85,11 @@ TEST(PeerSocket, TheAddressNeedNotBeThere) {
 }
 
 TEST(PeerSocket, TheNextSpeakersOpensBesideThisOnes) {
-  PeerSocket before = open("127.9.0.1", "127.9.0.2");
-  PeerSocket after = open("127.9.0.1", "127.9.0.2");
-  EXPECT_NE(before.fd(), after.fd());
+  const auto beside = [](bool beside) { return PeerSocket::open(ip("127.9.0.4"), ip("127.9.0.2"), port(), beside); };
+  const auto before = beside(true);
+  const auto after = beside(true);
+  ASSERT_TRUE(before && after);
+  EXPECT_FALSE(beside(false)) << "who does not say so wants the port for itself";
 }
 
 class SpeakerPeerTest : public ::testing::Test {
