@@ -85,7 +85,7 @@ TEST(PeerSocket, TheAddressNeedNotBeThere) {
 }
 
 TEST(PeerSocket, TheNextSpeakersOpensBesideThisOnes) {
-  const auto beside = [](bool beside) { return PeerSocket::open(ip("127.9.0.4"), ip("127.9.0.2"), port(), beside); };
+  const auto beside = [](bool shared) { return PeerSocket::open(ip("127.9.0.4"), ip("127.9.0.2"), port(), shared); };
   const auto before = beside(true);
   const auto after = beside(true);
   ASSERT_TRUE(before && after);
