@@ -35,7 +35,7 @@ Agent::Agent(boost::asio::io_context& loop, Options options, Host& host)
       options_(std::move(options)),
       host_(host),
       started_at_(std::chrono::system_clock::now()),
-      notifier_(loop),
+      notifier_(loop, [this] { return !pair_ || pair_->alive(); }),
       operations_(*this) {
   config_report_.path = options_.config_path;
 }

@@ -17,7 +17,8 @@ void tell(const std::string& message) {
 
 }  // namespace
 
-Notifier::Notifier(boost::asio::io_context& loop) : timer_(loop) {
+Notifier::Notifier(boost::asio::io_context& loop, std::function<bool()> alive)
+    : timer_(loop), alive_(std::move(alive)) {
   std::uint64_t microseconds = 0;
   if (sd_watchdog_enabled(0, &microseconds) > 0) watchdog_ = std::chrono::microseconds(microseconds);
 }
@@ -46,7 +47,7 @@ void Notifier::status(const std::string& text) {
 
 // From the event loop itself: a loop that hangs is a lvsd that hangs. A third of the time that systemd allows.
 void Notifier::watch() {
-  tell("WATCHDOG=1");
+  if (!alive_ || alive_()) tell("WATCHDOG=1");
   timer_.expires_after(*watchdog_ / 3);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) watch();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,7 +14,8 @@ namespace xlvs::agent {
 
 class Notifier {
  public:
-  explicit Notifier(boost::asio::io_context& loop);
+  // The watchdog is fed while `alive` says yes, too.
+  explicit Notifier(boost::asio::io_context& loop, std::function<bool()> alive = nullptr);
 
   // READY=1 with a status line; starts the watchdog when systemd wants one. Also ends reloading().
   void ready(const std::string& status);
@@ -25,6 +27,7 @@ class Notifier {
   void watch();
 
   boost::asio::steady_timer timer_;
+  std::function<bool()> alive_;
   std::optional<std::chrono::microseconds> watchdog_;
   bool watching_ = false;
 };

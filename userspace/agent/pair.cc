@@ -68,6 +68,10 @@ void Pair::set_fenced() {
     spdlog::error("two routers may answer for an address when this lvsd dies: {}", done.error().message);
 }
 
+bool Pair::alive() const {
+  return !speaker_ || ha::Clock::now() - speaker_->report().last_turn < 5 * ha::kGreatestPause;
+}
+
 void Pair::leave() {
   if (speaker_) (void)speaker_->leave();
   id_.reset();

@@ -43,6 +43,8 @@ class Pair {
   void leave();
 
   [[nodiscard]] bool active() const { return !config_ || role_ == ha::Role::active; }
+  // The speaker's thread does its turns.
+  [[nodiscard]] bool alive() const;
   [[nodiscard]] bool configured() const { return config_.has_value(); }
   void link_changed(const std::string& interface, bool up);
   // Those that have no backend which may take new flows.

@@ -68,11 +68,15 @@ struct SpeakerReport {
   std::chrono::system_clock::time_point since;
   std::uint64_t transitions = 0;
   bool released = false;
-  bool realtime = false;                     // the thread runs under SCHED_RR
+  bool realtime = false;                     // the thread runs under SCHED_RR, and no page of lvsd is swapped out
+  Time last_turn{};                          // of the thread: it takes one at least every kGreatestPause
   std::chrono::microseconds worst_delay{0};  // of an advertisement, since the start
   std::vector<InstanceReport> instances;
   std::optional<PeerLinkReport> peer_link;
 };
+
+// So that a thread that hangs is told from one that has nothing to do.
+inline constexpr std::chrono::milliseconds kGreatestPause{1000};
 
 // What a restarted lvsd must still have in common with the one before to take up its role: the virtual routers.
 [[nodiscard]] std::uint64_t role_number(const HaConfig& config);

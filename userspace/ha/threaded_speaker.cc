@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -56,6 +57,7 @@ ThreadedSpeaker::~ThreadedSpeaker() {
 // ---- from any thread
 
 void ThreadedSpeaker::run(bool take_up) {
+  report_.last_turn = Clock::now();
   thread_ = std::thread([this, take_up] { work(take_up); });
 }
 
@@ -163,7 +165,9 @@ Step ThreadedSpeaker::tracked_changed(Time now, unsigned penalty, bool fault, co
 void ThreadedSpeaker::work(bool take_up) {
   sched_param priority{};
   priority.sched_priority = kRealtimePriority;
-  const bool realtime = pthread_setschedparam(pthread_self(), SCHED_RR, &priority) == 0;
+  // Pages are locked as they are first used: all at once would be what the largest tables could ever need.
+  const bool locked = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+  const bool realtime = pthread_setschedparam(pthread_self(), SCHED_RR, &priority) == 0 && locked;
   {
     const std::lock_guard lock(mutex_);
     report_.realtime = realtime;
@@ -195,16 +199,15 @@ void ThreadedSpeaker::wait() {
     fds.push_back({instance.claims.fd(), POLLIN, 0});
   }
   if (peer_) fds.push_back({peer_->fd(), POLLIN, 0});
-  std::optional<Time> due = group_.next_due();
-  for (const std::optional<Time>& other : {announce_at_, peer_ ? peer_->next_due() : std::nullopt})
-    if (other && (!due || *other < *due)) due = other;
+  const Time now = Clock::now();
+  Time due = now + kGreatestPause;
+  for (const std::optional<Time>& other : {group_.next_due(), announce_at_, peer_ ? peer_->next_due() : std::nullopt})
+    if (other) due = std::min(due, *other);
+  const auto left = std::max<std::chrono::nanoseconds>(due - now, std::chrono::nanoseconds(0));
   timespec timeout{};
-  if (due) {
-    const auto left = std::max<std::chrono::nanoseconds>(*due - Clock::now(), std::chrono::nanoseconds(0));
-    timeout.tv_sec = left / std::chrono::seconds(1);
-    timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
-  }
-  (void)ppoll(fds.data(), fds.size(), due ? &timeout : nullptr, nullptr);
+  timeout.tv_sec = left / std::chrono::seconds(1);
+  timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
+  (void)ppoll(fds.data(), fds.size(), &timeout, nullptr);
 }
 
 // What is due comes first: a flood of packets can not hold up our own advertisements. But a router that did not get to
@@ -223,6 +226,7 @@ void ThreadedSpeaker::turn() {
   {
     const std::lock_guard lock(mutex_);
     commands.swap(commands_);
+    report_.last_turn = now;
   }
   for (const Command& command : commands) apply(now, command(now));
   receive(now);

@@ -38,6 +38,7 @@ struct FakeMachine {
   ha::SpeakerReport speaker_report;
   ha::RouterFacts speaker_facts;    // that it was told last
   bool speaker_leaves_role = true;  // what leave() answers
+  bool speaker_hangs = false;       // its thread takes no turns
 
   std::optional<Error> open_error, vip_error, route_error, watch_error, speaker_error;  // what shall fail next
 
@@ -131,7 +132,11 @@ class FakeSpeaker final : public ha::Speaker {
   void set_tracked(unsigned penalty, bool fault, const std::string& why) override {
     machine_.speaker_log.push_back(fmt::format("penalty {}{}: {}", penalty, fault ? " and fault" : "", why));
   }
-  [[nodiscard]] ha::SpeakerReport report() const override { return machine_.speaker_report; }
+  [[nodiscard]] ha::SpeakerReport report() const override {
+    ha::SpeakerReport report = machine_.speaker_report;
+    if (!machine_.speaker_hangs) report.last_turn = ha::Clock::now();
+    return report;
+  }
 
  private:
   FakeMachine& machine_;

@@ -75,6 +75,23 @@ TEST(Notifier, FeedsTheWatchdogFromTheLoop) {
   EXPECT_EQ(systemd.heard(), "WATCHDOG=1");
 }
 
+TEST(Notifier, DoesNotFeedTheWatchdogForAThreadThatHangs) {
+  const Systemd systemd;
+  setenv("WATCHDOG_USEC", "60000", 1);
+  setenv("WATCHDOG_PID", std::to_string(getpid()).c_str(), 1);
+  boost::asio::io_context loop;
+  bool alive = false;
+  Notifier notifier(loop, [&] { return alive; });
+  notifier.ready("");
+  EXPECT_THAT(systemd.heard(), HasSubstr("READY=1"));
+  loop.run_one_for(5s);
+  EXPECT_EQ(systemd.heard(), "");
+  alive = true;
+  loop.restart();
+  loop.run_one_for(5s);
+  EXPECT_EQ(systemd.heard(), "WATCHDOG=1");
+}
+
 TEST(Notifier, IsSilentWithoutSystemd) {
   boost::asio::io_context loop;
   Notifier notifier(loop);

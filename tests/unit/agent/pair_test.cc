@@ -59,6 +59,16 @@ TEST_F(PairTest, AStopHandsOver) {
   EXPECT_THAT(vips(), IsEmpty());
 }
 
+TEST_F(PairTest, ASpeakerThatHangsIsNotAlive) {
+  ASSERT_TRUE(ok(start()));
+  EXPECT_TRUE(agent_->pair().alive());
+  machine_.speaker_hangs = true;
+  EXPECT_FALSE(agent_->pair().alive());
+  configure(config());
+  ASSERT_TRUE(ok(operations().apply_config()));
+  EXPECT_TRUE(agent_->pair().alive()) << "alone there is none";
+}
+
 TEST_F(PairTest, LinksAreTracked) {
   ASSERT_TRUE(ok(start()));
   machine_.events.link_changed({"wan0", 3, {{2, 0, 0, 0, 0, 2}}, 1500, false});
