@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "tests/support/fake_dataplane.h"
@@ -35,12 +37,17 @@ class FlowSyncingTest : public ::testing::Test {
       one.dataplane.exchange.to_tell.push_back(
           {{*IpAddress::parse("203.0.113.1"), i}, 0, FlowState::established, std::chrono::duration<std::uint16_t>(i)});
   }
-  // The loopback network has addresses enough for both.
+  // The loopback network has addresses enough for both, of every test that runs at this moment.
+  [[nodiscard]] static IpAddress address(bool first) {
+    const auto pid = static_cast<unsigned>(getpid());
+    return IpAddress::v4({127, static_cast<std::uint8_t>((first ? 64 : 128) + (pid >> 16) % 64),
+                          static_cast<std::uint8_t>(pid >> 8), static_cast<std::uint8_t>(pid)});
+  }
   [[nodiscard]] HaConfig config(bool first) const {
     HaConfig ha;
     PeerConfig& peer = ha.peer.emplace();
-    peer.local = *IpAddress::parse(first ? "127.0.77.1" : "127.0.77.2");
-    peer.address = *IpAddress::parse(first ? "127.0.77.2" : "127.0.77.1");
+    peer.local = address(first);
+    peer.address = address(!first);
     peer.port = 25394;
     peer.key_file = key_;
     return ha;
@@ -129,7 +136,7 @@ TEST_F(FlowSyncingTest, ErrorsNameTheThingAndChangeNothing) {
   EXPECT_THAT(no_key.error().message, HasSubstr("/nonexistent/peer.key"));
   const auto taken = two.syncing.prepare(config(true));
   ASSERT_FALSE(taken);
-  EXPECT_THAT(taken.error().message, HasSubstr("127.0.77.1:25395"));
+  EXPECT_THAT(taken.error().message, HasSubstr(address(true).to_string() + ":25395"));
   begin(two, config(false), false);
   EXPECT_TRUE(wait_for([&] { return in_step(two); })) << "the first goes on";
 }

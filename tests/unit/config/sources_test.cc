@@ -77,14 +77,12 @@ TEST_F(ReadSources, APipeHasNoFragments) {
   write("conf.d/a.yaml", "no");
   const fs::path path = folder_ / "pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-  // Opened for both directions first, so that no end waits for the other.
-  std::fstream writer(path, std::ios::in | std::ios::out);
+  // Each end waits for the other. Were it open before, all that is written could be gone with whoever closes it last.
   const pid_t child = fork();
   if (child == 0) {
     std::ofstream(path) << "interfaces: [wan0]\n";
     _exit(0);
   }
-  writer.close();
   const auto sources = read_sources(path.string());
   ASSERT_TRUE(sources) << sources.error().message;
   ASSERT_EQ(sources->size(), 1U);
