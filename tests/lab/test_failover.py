@@ -23,14 +23,13 @@ from lablib.lab import PAIR
 from lablib.load import Wrk, errors
 from lablib.lvsd import FAST_HTTP, configuration, listen, service
 from lablib.netns import wait_for
-from lablib.pair import FIRST, INTERVAL, SECOND, ha, owners, role, wait_role
+from lablib.pair import FIRST, GATEWAY, INTERVAL, SECOND, ha, owners, role, use_gateway, wait_role
 
 from conftest import make_lab
 
 RUNS = int(os.environ.get("XLVS_RUNS", "3"))
 UPGRADES = int(os.environ.get("XLVS_UPGRADES", "5"))
 ECHO_PORT = 7007
-GATEWAY = "10.0.0.254"  # the servers' way back, which moves between the routers
 VIP = VIP4[0]
 SKEW = INTERVAL * (256 - SECOND) / 256
 SILENT = 3 * INTERVAL + SKEW  # when the second router takes the first one for dead
@@ -39,8 +38,8 @@ SILENT = 3 * INTERVAL + SKEW  # when the second router takes the first one for d
 @pytest.fixture(scope="module")
 def pair():
     lab = make_lab(PAIR)
+    use_gateway(lab)
     for server in lab.servers:
-        server.host.ip(f"route replace default via {GATEWAY}")
         server.host.start(sys.executable, stream.__file__, "echo", ECHO_PORT, log=server.directory / "echo.log")
     yield lab
     lab.down()

@@ -12,7 +12,7 @@ from lablib.lab import PAIR
 from lablib.load import curl
 from lablib.lvsd import configuration, listen, service
 from lablib.netns import wait_for
-from lablib.pair import INTERVAL, ha, has, owners, role, wait_role
+from lablib.pair import GATEWAY, INTERVAL, ha, has, owners, role, use_gateway, wait_role
 
 from conftest import make_lab
 
@@ -97,18 +97,22 @@ def test_backup_of_keepalived(pair, start, keepalived):
 
 
 def test_two_lvsd_fail_over(pair, start):
-    first = start(pair, config(pair))
-    second = start(pair, config(pair, priority=100), host=pair.peer)
+    use_gateway(pair)
+    moved = [VIP4[0], GATEWAY]
+    first = start(pair, config(pair, addresses=moved))
+    second = start(pair, config(pair, addresses=moved, priority=100), host=pair.peer)
     wait_role(first, "active")
     wait_role(second, "backup")
     assert owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.router]
     assert curl(pair.client, VIP4[0])
 
     pair.switch.ip("link set router down")
-    wait_role(second, "active")
-    wait_role(first, "init")  # its interface lost the carrier
-    assert curl(pair.client, VIP4[0]), "the client's ARP entry was corrected by the announcement"
-    pair.switch.ip("link set router up")
+    try:
+        wait_role(second, "active")
+        wait_role(first, "init")  # its interface lost the carrier
+        assert curl(pair.client, VIP4[0]), "the client's ARP entry was corrected by the announcement"
+    finally:
+        pair.switch.ip("link set router up")
     wait_role(first, "active")
     wait_role(second, "backup")
     wait_for("one owner", lambda: owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.router])

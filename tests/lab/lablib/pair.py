@@ -7,12 +7,19 @@ from .netns import wait_for
 
 INTERVAL = 0.1  # seconds between advertisements
 FIRST, SECOND = 150, 100  # priorities
+GATEWAY = "10.0.0.254"  # the servers' way back, which moves between the routers
 
 
 def ha(priority=FIRST, **instance):
     """The `ha` section of one router."""
     return {"instances": [{"name": "pair", "interface": "lan0", "vrid": 51, "priority": priority,
                            "advert_interval": f"{int(INTERVAL * 1000)}ms", **instance}]}
+
+
+def use_gateway(lab):
+    """Replies of nat servers go to whichever router is active."""
+    for server in lab.servers:
+        server.host.ip(f"route replace default via {GATEWAY}")
 
 
 def has(host, vip):
