@@ -37,9 +37,12 @@ IpAddress take_address(std::span<const std::uint8_t>& from, bool v6) {
 }  // namespace
 
 std::vector<std::uint8_t> encode(const PeerState& state) {
-  std::vector<std::uint8_t> body{static_cast<std::uint8_t>(state.role),
-                                 static_cast<std::uint8_t>(state.released ? kReleased : 0), state.priority,
-                                 static_cast<std::uint8_t>(state.source.family())};
+  std::vector<std::uint8_t> body;
+  body.reserve(kFixed + kLongestConfigHash);  // g++ 12 warns for no reason of a vector that begins full
+  put(body, static_cast<std::uint8_t>(state.role));
+  put(body, static_cast<std::uint8_t>(state.released ? kReleased : 0));
+  put(body, state.priority);
+  put(body, static_cast<std::uint8_t>(state.source.family()));
   std::array<std::uint8_t, kAddress> source{};
   std::copy(state.source.bytes().begin(), state.source.bytes().end(), source.begin());
   body.insert(body.end(), source.begin(), source.end());
