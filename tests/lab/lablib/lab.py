@@ -195,6 +195,9 @@ class Lab:
                 f"route add default via {ROUTER_INNER.ipv4}", f"rule add from {VIP4_NET} lookup 100")
         host.ip(f"route add default via {ROUTER_INNER.ipv6}", f"rule add from {VIP6_NET} lookup 100", family=6)
         if self.topology == "two-nic":
+            # What a check at the VIP asked for goes back to the router.
+            host.ip("route add 10.0.0.0/24 dev eth0 table 100")
+            host.ip("route add 2001:db8:10::/64 dev eth0 table 100", family=6)
             host.ip(f"route add default via {BACK.ipv4} table 100")
             host.ip(f"route add default via {BACK.ipv6} table 100", family=6)
         else:
