@@ -308,7 +308,10 @@ struct lvs_overflow6 {
 
 /* ---- global data --------------------------------------------------------------------------------------------- */
 
-/* An interface that carries our program: source MAC and limits of what leaves through it. */
+/*
+ * An interface that carries our program: its MAC, which frames must have to be ours and get when they leave through it,
+ * and the limits of what does. MAC and MTU change in one 64-bit store.
+ */
 struct lvs_port {
 	__u8 mac[6];
 	__u16 mtu; /* bytes of IP packet */
@@ -355,7 +358,8 @@ struct lvs_control {
 	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")                    \
 	X(flow_reset, RESET, "a segment of a flow whose backend failed or was removed, answered with a TCP reset")     \
 	X(flow_muted, DROP, "a segment of a flow whose backend failed, dropped by the service's policy")               \
-	X(fenced, DROP, "an ARP request or neighbour solicitation for an address that this router may not answer for")
+	X(fenced, DROP, "an ARP request or neighbour solicitation for an address that this router may not answer for") \
+	X(other_host, PASS, "a packet for a service or of a flow, in a frame for another MAC address, or for many")
 
 enum lvs_reason {
 #define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,

@@ -115,6 +115,37 @@ static __always_inline __u32 port_number(__u32 ifindex)
 	return control.port[number].ifindex == ifindex ? number : search_port(ifindex);
 }
 
+static __always_inline int has_mac(__u32 number, __u64 mac)
+{
+	return ((*(volatile __u64 *)&control.port[number & (LVS_MAX_PORTS - 1)] ^ mac) & LVS_HOP_MAC_MASK) == 0;
+}
+
+/* A bond has the program run by its members, which have no number: then the MAC of any port will do. */
+__noinline int is_ours(__u64 mac, __u32 ifindex)
+{
+	__u32 own = port_number(ifindex);
+
+	if (own)
+		return has_mac(own, mac);
+	for (__u32 number = 1; number < LVS_MAX_PORTS; number++)
+		if (control.port[number].ifindex && has_mac(number, mac))
+			return 1;
+	return 0;
+}
+
+/*
+ * XDP sees what a promiscuous interface takes and what a switch floods, too. Those are for somebody else, as they are
+ * for the kernel (PACKET_OTHERHOST). So are broadcast and multicast frames, which are for many: each would forward it.
+ */
+static __always_inline int is_for_us(struct xdp_md *ctx, const struct packet *p)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	__u32 number = control.port_of_ifindex[ifindex & 255] & (LVS_MAX_PORTS - 1);
+	__u64 mac = *(__u64 *)p->eth; /* and two bytes more */
+
+	return (control.port[number].ifindex == ifindex && has_mac(number, mac)) || is_ours(mac, ifindex);
+}
+
 static __always_inline void set_macs(struct packet *p, __u64 hop, const struct lvs_port *port)
 {
 	__builtin_memcpy(p->eth->h_dest, &hop, ETH_ALEN);

@@ -171,6 +171,8 @@ static __always_inline int request(struct xdp_md *ctx, struct packet *p, const s
 	int verdict;
 	__u64 hop;
 
+	if (!is_for_us(ctx, p))
+		return pass(LVS_REASON_other_host);
 	flow_identify(&id, p->src, p->sport, p->dport, p->protocol, v6);
 	known = find_request(p, l, &id, &flow, &t.b, now, v6);
 	if (known == FLOW_ALIVE) {
@@ -220,6 +222,8 @@ static __always_inline int reply(struct xdp_md *ctx, struct packet *p, const str
 
 	if (!find_reply(p, real, &flow, v6))
 		return real->flags & LVS_REAL_CHECK ? check_answered(ctx, v6) : XDP_PASS;
+	if (!is_for_us(ctx, p))
+		return pass(LVS_REASON_other_host);
 	if (LVS_WORD_TIME(flow.word) != now && flow_expired(flow.word, now))
 		return XDP_PASS;
 	backend = LVS_WORD_BACKEND(flow.word);

@@ -127,6 +127,11 @@ class Reason : public PerFamily {
            w.x.fence_address(n.vip);
            return send(w, solicitation(n.client, n.vip).build());
          }},
+        {"other_host",
+         [this](World& w) {
+           request.dst_mac = kServerMac;
+           return send(w, frame(request));
+         }},
         {"hop_by_fib",
          [this](World& w) {
            if (GetParam() == AF_INET)

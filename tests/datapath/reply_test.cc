@@ -63,6 +63,7 @@ TEST_P(Reply, FollowsTheClientToAnotherHop) {
   Segment moved = request;
   moved.flags = kAck;
   moved.src_mac = {0x02, 0xca, 0xfe, 0, 0, 9};
+  moved.dst_mac = XdpHarness::port_mac(3);
   x.run(frame(moved), 3);
   const Segment reply = answer(request, spec);
   EXPECT_FORWARDED(x.run(frame(reply), out), XDP_REDIRECT, frame(answered(moved, reply, 3)));

@@ -2,6 +2,7 @@
 """Two routers, one active: lvsd beside Debian's keepalived, and two lvsd. Who has the virtual address is asked of the
 kernel, and of the network: whose MAC address the client's ARP or ND finds."""
 
+import json
 import subprocess
 import time
 
@@ -117,6 +118,52 @@ def test_two_lvsd_fail_over(pair, start):
     wait_role(second, "backup")
     wait_for("one owner", lambda: owners(pair.router, pair.peer, vip=VIP4[0]) == [pair.router])
     assert curl(pair.client, VIP4[0])
+
+
+def forwarded(lvsd):
+    return sum(s["traffic"]["in_packets"] for s in lvsd.ctl("stats")["services"])
+
+
+def test_what_the_switch_floods_is_forwarded_once(pair, start):
+    """The switch has not learnt where the active router is, and the other one's interface takes whatever comes."""
+    use_gateway(pair)
+    first = start(pair, config(pair, addresses=[VIP4[0], GATEWAY]))
+    second = start(pair, config(pair, addresses=[VIP4[0], GATEWAY], priority=100), host=pair.peer)
+    wait_role(first, "active")
+    wait_role(second, "backup")
+    pair.peer.ip("link set lan0 promisc on")
+    pair.switch.ip("link set router type bridge_slave learning off", "link set router type bridge_slave fdb_flush")
+    try:
+        for _ in range(20):
+            assert curl(pair.client, VIP4[0])
+        sent = forwarded(first)
+        assert sent > 100
+        seen = second.reasons()["other_host"]
+        assert seen >= sent, "all of it came to the other router too"
+        assert forwarded(second) == 0
+        assert first.reasons()["other_host"] == 0
+    finally:
+        pair.switch.ip("link set router type bridge_slave learning on")
+        pair.peer.ip("link set lan0 promisc off")
+
+
+def test_a_changed_mac_is_followed(pair, start):
+    use_gateway(pair)
+    lvsd = start(pair, config(pair, addresses=[VIP4[0], GATEWAY]))
+    wait_role(lvsd, "active")
+    assert curl(pair.client, VIP4[0])
+    link = json.loads(pair.router.run("ip", "-j", "link", "show", "dev", "lan0").stdout)[0]
+    try:
+        for mac in ("02:00:00:00:be:ef", link["address"]):
+            pair.router.ip(f"link set lan0 address {mac}")
+            for host in (pair.client, *(s.host for s in pair.servers)):
+                host.ip("neigh flush dev eth0")
+            wait_for(f"an answer through {mac}", lambda: curl(pair.client, VIP4[0], check=False))
+            before = forwarded(lvsd)
+            assert curl(pair.client, VIP4[0])
+            assert forwarded(lvsd) > before
+    finally:
+        pair.router.ip(f"link set lan0 address {link['address']}")
 
 
 def test_a_wire_decoder_has_no_complaints(pair, start, tmp_path):

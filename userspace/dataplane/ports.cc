@@ -2,6 +2,8 @@
 #include "dataplane/ports.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 namespace xlvs::dataplane {
 
@@ -45,7 +47,12 @@ void PortNumbers::update(std::uint32_t number, const PortRequest& port) {
   std::copy(port.mac.bytes.begin(), port.mac.bytes.end(), record.mac);
   record.mtu = static_cast<__u16>(std::min<std::uint32_t>(port.mtu, 0xffff));
   record.ifindex = port.ifindex;
-  maps_->store_record(maps_->control().port[number], record);
+  // Packets are coming in: they must never meet half a MAC.
+  std::uint64_t mac_and_mtu = 0;
+  static_assert(offsetof(lvs_port, mtu) == sizeof(record.mac) && offsetof(lvs_port, ifindex) == sizeof(mac_and_mtu));
+  std::memcpy(&mac_and_mtu, &record, sizeof(mac_and_mtu));
+  maps_->store_words(&maps_->control().port[number], mac_and_mtu);
+  maps_->store_word(maps_->control().port[number].ifindex, record.ifindex);
 }
 
 void PortNumbers::remove(std::uint32_t number) {

@@ -140,9 +140,6 @@ class Lab:
     def _switch_ports(self):
         ports = ["client", "router", *(["peer"] if self.peer else []), *(s.name for s in self.servers)]
         self.switch.ip(*(f"link set {port} master br0" for port in ports))
-        if self.peer:
-            # A NIC drops what a switch floods to it for others before XDP sees it; veth does not.
-            self.switch.ip(*(f"link set {port} type bridge_slave flood off" for port in ("router", "peer")))
 
     def _xdp_peers(self, peers=None):
         compiled = self.directory / "pass.bpf.o"
