@@ -203,6 +203,19 @@ def test_a_restart_of_lvsd_withdraws_nothing(lab, nodes, end):
     held.close()
 
 
+def test_a_second_release_changes_nothing(lab, nodes):
+    node = nodes[0]
+    before = node.lvsd.ctl("ha", "status")["transitions"]
+    released = node.lvsd.ctl("ha", "release")
+    wait_announced(lab, ["n2", "n3"])
+    assert node.lvsd.ctl("ha", "release") == released
+    node.lvsd.ctl("ha", "resume")
+    wait_announced(lab, NAMES)
+    assert node.lvsd.ctl("ha", "status")["transitions"] == before + 2
+    log = node.lvsd.log.read_text()
+    assert log.count("anycast: released") == log.count("anycast: resumed") == 1
+
+
 def test_a_released_node_does_not_come_back_by_itself(lab, nodes):
     node = nodes[0]
     node.lvsd.ctl("ha", "release")
