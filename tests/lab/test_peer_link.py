@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pair with a second path: one broken cable is no split brain, and what is forged or replayed moves nothing. Who
-answers for the virtual address is asked of the network, from the client, all the time."""
+answers for the virtual address is asked of the network, from the client, all the time.
+
+XLVS_FORGED=1000000 for more forged messages, XLVS_HEALS=30 for figures of how long two answer after a split heals, which
+`pytest -s` shows.
+"""
 
 import json
 import os
 import socket
+import statistics
 import struct
 import time
 
@@ -24,6 +29,7 @@ VIP = VIP4[0]
 SILENT = 3 * INTERVAL + INTERVAL * (256 - SECOND) / 256  # when the second router no longer hears the first
 OVERLAP = 0.05  # for so long two may answer for one address while the role moves
 BAD = int(os.environ.get("XLVS_FORGED", "100000"))
+HEALS = int(os.environ.get("XLVS_HEALS", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +164,8 @@ def test_the_link_cut_alone_changes_nothing(pair, routers):
     assert probe.owners() == {mac(pair.router)}
 
 
-@pytest.mark.parametrize("order", ["segment-first", "link-first"])
-@pytest.mark.parametrize("heal", ["segment", "link", "both"])
-def test_both_cut_is_a_takeover_that_heals(pair, routers, order, heal):
+def overlap_after_heal(pair, routers, order, heal):
+    """Both paths are cut and heal (one of them, or both). For how long, in seconds, the second answered after that."""
     first, second = routers
     for cut in (cut_segment, cut_link) if order == "segment-first" else (cut_link, cut_segment):
         cut(pair)
@@ -179,9 +184,22 @@ def test_both_cut_is_a_takeover_that_heals(pair, routers, order, heal):
         time.sleep(3 * SILENT)
         assert (role(first), role(second)) == ("active", "backup")
         assert probe.owners(healed + 1) <= {mac(pair.router)}
-    print(f"{order}, {heal}: the second answered for {1000 * (stopped - healed):.0f} ms more")
+    return stopped - healed
+
+
+@pytest.mark.parametrize("order", ["segment-first", "link-first"])
+@pytest.mark.parametrize("heal", ["segment", "link", "both"])
+def test_both_cut_is_a_takeover_that_heals(pair, routers, order, heal):
+    overlaps = []
+    for _ in range(HEALS):
+        overlaps.append(1000 * overlap_after_heal(pair, routers, order, heal))
+        cut_segment(pair, False)
+        cut_link(pair, False)
+        settle(*routers)
+    print(f"\n{order}, {heal} heals: {HEALS} runs, the second answered on for min {min(overlaps):.0f} / median "
+          f"{statistics.median(overlaps):.0f} / max {max(overlaps):.0f} ms")
     # An interval until the next heartbeat or advertisement, and what the machine and the bridge take.
-    assert stopped - healed < INTERVAL + 0.15
+    assert max(overlaps) < 1000 * (INTERVAL + 0.15), overlaps
 
 
 def test_a_returning_router_preempts_when_it_hears(pair, routers):
