@@ -153,6 +153,37 @@ def test_the_role_is_handed_over_and_taken_back(routers, hold):
     later.all_go_on()
 
 
+def hand_over(lvsd, how):
+    if how == "release":
+        lvsd.ctl("ha", "release")
+    else:
+        assert lvsd.stop() == 0
+
+
+@pytest.mark.parametrize("how", ["release", "stop"])
+def test_a_planned_hand_over_keeps_the_youngest_connections(routers, hold, how):
+    """Those that the other router would not have been told of for a second yet."""
+    first, second = routers
+    wait_in_step(first)
+    held = hold(COUNT)
+    hand_over(first, how)
+    wait_role(second, "active")
+    held.all_go_on()
+    assert "ha: hands over: the other router knows all flows" in first.log.read_text()
+
+
+@pytest.mark.parametrize("how", ["release", "stop"])
+@pytest.mark.parametrize("routers", ["nat"], indirect=True)
+def test_a_peer_that_does_not_hear_is_handed_over_to_all_the_same(pair, routers, hold, how):
+    first, second = routers
+    wait_in_step(first)
+    hold(COUNT)
+    with lossy(pair.router, 100, "udp dport 5395"):
+        hand_over(first, how)
+        wait_role(second, "active", 2)
+    assert "may not know all flows: the other router has not acknowledged them within 200 ms" in first.log.read_text()
+
+
 @pytest.mark.parametrize("routers", ["nat"], indirect=True)
 def test_connections_that_end_do_not_count_on_the_backup(routers, hold):
     first, second = routers

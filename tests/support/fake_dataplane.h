@@ -22,15 +22,18 @@ class FakeFlows final : public FlowSource, public FlowSink {
   // ---- for the test
   std::vector<FlowTarget> targets;  // numbered from 0
   std::vector<FlowRecord> to_tell;  // by every walk that tell_all() began, and then no more
+  std::vector<FlowRecord> young;    // told when that does not matter
   std::map<std::uint32_t, FlowTarget> told_targets;
   std::vector<FlowRecord> told;
   bool replaced = false;
 
   void tell_all() override { left_ = to_tell; }
-  bool collect(std::size_t& looks, std::size_t limit, std::chrono::milliseconds,
+  bool collect(std::size_t& looks, std::size_t limit, std::chrono::milliseconds after,
                std::vector<FlowRecord>& out) override {
+    if (after == after.zero()) left_.insert(left_.end(), young.begin(), young.end());
+    if (after == after.zero()) young.clear();
     const std::size_t count = std::min(limit, left_.size());
-    looks -= std::min<std::size_t>(looks, 1);
+    looks -= std::min(looks, bucket_count());
     out.insert(out.end(), left_.begin(), left_.begin() + static_cast<std::ptrdiff_t>(count));
     left_.erase(left_.begin(), left_.begin() + static_cast<std::ptrdiff_t>(count));
     return left_.empty();

@@ -22,6 +22,13 @@ constexpr milliseconds kStatusLine{10000};
 constexpr milliseconds kMaintenance{1000};
 constexpr milliseconds kTellPeer{1000};
 
+void report_flush(const std::string& shortfall) {
+  if (!shortfall.empty())
+    spdlog::warn("ha: hands over, but the other router may not know all flows: {}", shortfall);
+  else
+    spdlog::info("ha: hands over: the other router knows all flows");
+}
+
 Balancer::Start remembered(const State& state) {
   Balancer::Start start{state.overrides, {}};
   for (const auto& [service, quorum] : state.quorum) start.pools[service].quorum = quorum;
@@ -178,6 +185,18 @@ void Agent::set_released(bool released) {
   spdlog::info("anycast: {} by the operator", released ? "released" : "resumed");
   update_vips();
   state_keeper_->save_now();
+}
+
+void Agent::release_role() {
+  if (!hands_over_flows()) return pair_->release();
+  flow_syncing_->flush([this](const std::string& shortfall) {
+    report_flush(shortfall);
+    pair_->release();
+  });
+}
+
+bool Agent::hands_over_flows() const {
+  return pair_->configured() && pair_->active() && flow_syncing_->report();
 }
 
 void Agent::read_maintenance() {
@@ -367,6 +386,7 @@ void Agent::stop(Stop why) {
   if (why == Stop::for_restart && !options_.detach_on_exit) {
     pair_->leave();
   } else if (pair_->configured() || anycast_->configured()) {
+    if (hands_over_flows()) report_flush(flow_syncing_->flush_now());
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }

@@ -62,6 +62,8 @@ class Agent {
   [[nodiscard]] const Anycast& anycast() const { return *anycast_; }
   // The operator takes this router out of anycast, or back in.
   void set_released(bool released);
+  // Hands the role over once the other router knows every flow, and after FlowSyncing::kFlushLimit in any case.
+  void release_role();
   [[nodiscard]] FlowSyncing& flow_syncing() { return *flow_syncing_; }
   [[nodiscard]] Vips& vips() { return *vips_; }
   [[nodiscard]] NameFollower& names() { return *names_; }
@@ -80,6 +82,7 @@ class Agent {
   AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();
   void update_vips();
+  [[nodiscard]] bool hands_over_flows() const;
   void read_maintenance();
   void tell_peer();
   void apply_names();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/flow_syncing.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -46,11 +47,13 @@ FlowSyncing::FlowSyncing(boost::asio::io_context& loop, dataplane::Dataplane& da
     : loop_(loop), dataplane_(dataplane), hold_(std::move(hold)) {}
 
 FlowSyncing::~FlowSyncing() {
+  flush_.reset();
   close();
 }
 
 void FlowSyncing::close() {
   life_.reset();
+  end_flush("flow synchronisation is set up anew");
   ticker_.reset();
   sync_.reset();
   if (readable_) (void)readable_->release();
@@ -99,6 +102,51 @@ void FlowSyncing::set_active(bool active) {
   if (!sync_) return;
   sync_->set_active(ha::Clock::now(), active);
   tell_hold();
+  if (!active) end_flush("the role has gone already");
+}
+
+void FlowSyncing::flush(Flushed done) {
+  if (!sync_) return done("flow synchronisation is off");
+  if (!sync_->report().active) return done("this router is not active");
+  const ha::Time now = ha::Clock::now();
+  flush_ = Flush{flush_ ? flush_->until : now + kFlushLimit, std::move(done)};
+  sync_->flush(now);
+  look_at_flush();
+}
+
+std::string FlowSyncing::flush_now() {
+  std::optional<std::string> shortfall;
+  flush([&](const std::string& why) { shortfall = why; });
+  while (!shortfall) {
+    pollfd waiting{socket_->fd(), POLLIN, 0};
+    (void)poll(&waiting, 1, static_cast<int>(ha::kFlowTick.count()));
+    receive();
+    tick();
+  }
+  return *shortfall;
+}
+
+void FlowSyncing::look_at_flush() {
+  if (!flush_) return;
+  const ha::FlowFlush flushed = sync_->flushed();
+  if (flushed == ha::FlowFlush::done)
+    end_flush("");
+  else if (flushed == ha::FlowFlush::none)
+    end_flush("the other router does not ask for them");
+  else if (ha::Clock::now() >= flush_->until)
+    end_flush(fmt::format("the other router has not acknowledged them within {} ms", kFlushLimit.count()));
+}
+
+void FlowSyncing::end_flush(const std::string& shortfall) {
+  if (!flush_) return;
+  const Flushed done = std::move(flush_->done);
+  cancel_flush();
+  done(shortfall);
+}
+
+void FlowSyncing::cancel_flush() {
+  flush_.reset();
+  if (sync_) sync_->end_flush();
 }
 
 void FlowSyncing::services_changed() {
@@ -117,9 +165,10 @@ void FlowSyncing::wait() {
 void FlowSyncing::receive() {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
     const auto packet = socket_->receive();
-    if (!packet) return;
+    if (!packet) break;
     take(*packet);
   }
+  look_at_flush();
 }
 
 void FlowSyncing::take(const ha::PeerPacket& packet) {
@@ -152,6 +201,7 @@ void FlowSyncing::send(std::uint8_t type, std::span<const std::uint8_t> body) {
 void FlowSyncing::tick() {
   sync_->tick(ha::Clock::now());
   tell_hold();
+  look_at_flush();
 }
 
 void FlowSyncing::tell_hold() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -39,6 +40,18 @@ class FlowSyncing {
   // `active`: this router's role. Says anew whether to hold, as the speaker may be another.
   void use(Next next, bool active);
   void set_active(bool active);
+
+  // Before the role is given up: tells the other router of every flow, the youngest too, and then calls `done`, with
+  // nothing or with why it may not know all of them; at once, or from the loop within kFlushLimit.
+  using Flushed = std::function<void(const std::string& shortfall)>;
+  void flush(Flushed done);
+  // The same for a loop that does not run any more. Blocks.
+  [[nodiscard]] std::string flush_now();
+  // The role is not given up after all.
+  void cancel_flush();
+  [[nodiscard]] bool flushing() const { return flush_.has_value(); }
+  static constexpr std::chrono::milliseconds kFlushLimit{200};
+
   // Services have changed: what was refused may now be taken.
   void services_changed();
   // nullopt: not configured.
@@ -53,6 +66,8 @@ class FlowSyncing {
   void send(std::uint8_t type, std::span<const std::uint8_t> body);
   void tick();
   void tell_hold();
+  void look_at_flush();
+  void end_flush(const std::string& shortfall);
 
   boost::asio::io_context& loop_;
   dataplane::Dataplane& dataplane_;
@@ -64,6 +79,11 @@ class FlowSyncing {
   std::optional<ha::FlowSync> sync_;
   std::optional<Ticker> ticker_;
   std::shared_ptr<const char> life_;  // of readable_: what waits in the loop for an earlier one is void
+  struct Flush {
+    ha::Time until{};
+    Flushed done;
+  };
+  std::optional<Flush> flush_;
   bool held_ = false;
   ha::Time greeted_{};
   std::uint64_t send_errors_ = 0;

@@ -258,18 +258,20 @@ Result<control::HaReport> AgentOperations::ha() const {
   const auto speaker = agent_.pair().report();
   if (!speaker) return fail(ErrorKind::not_found, "the configuration has no `ha`: this router is the only one");
   control::HaReport report = report_ha(*speaker, agent_.pair().tracks());
+  report.released = report.released || agent_.flow_syncing().flushing();
   report.flows = agent_.flow_syncing().report();
   return report;
 }
 
 Result<control::HaReport> AgentOperations::release_ha() {
   if (agent_.anycast().configured()) agent_.set_released(true);
-  agent_.pair().release();
+  agent_.release_role();
   return ha();
 }
 
 Result<control::HaReport> AgentOperations::resume_ha() {
   if (agent_.anycast().configured()) agent_.set_released(false);
+  agent_.flow_syncing().cancel_flush();
   agent_.pair().resume();
   return ha();
 }

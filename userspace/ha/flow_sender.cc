@@ -14,6 +14,7 @@ constexpr milliseconds kChangesWalk{1000};
 // The peer answers within two ticks; what it reports as missing between others that it has was lost or is late.
 constexpr milliseconds kRepeatAfter{250};
 constexpr milliseconds kRepeatGapAfter{60};
+constexpr milliseconds kRepeatFlushedAfter{40};  // there is no time for more than some of these
 constexpr std::size_t kRepeatsPerTick = 32;
 constexpr milliseconds kIdleAfter{200};
 // What a pause of the event loop may be made up for.
@@ -21,6 +22,7 @@ constexpr milliseconds kBurst{50};
 // One look into the table; and what a walk may cost the event loop at a time, some milliseconds.
 constexpr std::size_t kCollect = 1024;
 constexpr double kMostBuckets = 65536;
+constexpr double kUnlimited = 1e9;  // flows that may be sent: kFlowWindow is the limit then
 
 double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -47,6 +49,7 @@ void FlowSender::lose_peer() {
   collected_.clear();
   next_ = 0;
   told_targets_.clear();
+  flushing_ = false;
   report_.peer = report_.in_step = false;
   source_.rest();
 }
@@ -66,6 +69,19 @@ void FlowSender::begin(Time now, std::uint64_t session) {
   source_.tell_all();
 }
 
+void FlowSender::flush(Time now) {
+  if (session_ == 0 || flushing_) return;
+  flushing_ = true;
+  unflushed_ = source_.bucket_count();
+  tick(now);
+}
+
+FlowFlush FlowSender::flushed() const {
+  if (!flushing_) return FlowFlush::none;
+  const bool all_told = unflushed_ == 0 && next_ == collected_.size() && !snapshot_ends_;
+  return all_told && sent_.empty() ? FlowFlush::done : FlowFlush::going;
+}
+
 void FlowSender::receive(Time now, const FlowAsk& ask) {
   if (ask.session == 0) return;
   if (!started_) {
@@ -74,7 +90,9 @@ void FlowSender::receive(Time now, const FlowAsk& ask) {
   }
   if (ask.session != session_) begin(now, ask.session);
   heard_ = now;
-  if (ask.stream == stream_) take(now, ask);
+  if (ask.stream != stream_) return;
+  take(now, ask);
+  if (flushing_) tell(now);  // the window may have room again
 }
 
 void FlowSender::take(Time now, const FlowAsk& ask) {
@@ -111,6 +129,9 @@ void FlowSender::earn(Time now) {
   const double speed =
       static_cast<double>(source_.bucket_count()) / seconds(in_snapshot_ ? kSnapshotWalk : kChangesWalk);
   buckets_ = std::min(buckets_ + speed * passed, std::clamp(speed * seconds(kBurst), 1.0, kMostBuckets));
+  if (!flushing_) return;
+  allowance_ = kUnlimited;
+  buckets_ = kMostBuckets;
 }
 
 void FlowSender::repeat(Time now) {
@@ -120,7 +141,8 @@ void FlowSender::repeat(Time now) {
   std::size_t repeats = 0;
   for (std::size_t i = 0; i < sent_.size() && repeats < kRepeatsPerTick && allowance_ > 0; ++i) {
     Sent& sent = sent_[i];
-    if (sent.has || now - sent.at < (i < last_had ? kRepeatGapAfter : kRepeatAfter)) continue;
+    const milliseconds wait = flushing_ ? kRepeatFlushedAfter : i < last_had ? kRepeatGapAfter : kRepeatAfter;
+    if (sent.has || now - sent.at < wait) continue;
     transmit(now, sent);
     ++repeats;
     ++report_.resent;
@@ -148,8 +170,9 @@ bool FlowSender::collect() {
   const auto allowed = static_cast<std::size_t>(buckets_);
   if (allowed == 0) return false;
   std::size_t buckets = allowed;
-  const bool end = source_.collect(buckets, kCollect, config_.after, collected_);
+  const bool end = source_.collect(buckets, kCollect, flushing_ ? milliseconds(0) : config_.after, collected_);
   buckets_ -= static_cast<double>(allowed - buckets);
+  unflushed_ -= std::min(unflushed_, allowed - buckets);
   if (end && in_snapshot_) {
     in_snapshot_ = false;
     snapshot_ends_ = true;

@@ -33,6 +33,13 @@ struct FlowSenderReport {
   friend bool operator==(const FlowSenderReport&, const FlowSenderReport&) = default;
 };
 
+// Of a hand-over: what the peer has of the flows that this router knows.
+enum class FlowFlush : std::uint8_t {
+  none,   // not asked for, or there is nobody to tell
+  going,  // being told, or not yet acknowledged
+  done,   // all of them, but for those that begin at this moment
+};
+
 class FlowSender {
  public:
   FlowSender(FlowSource& source, const FlowSyncConfig& config, SendBody send, RandomNumber random);
@@ -41,6 +48,12 @@ class FlowSender {
   void start(Time now);
   void stop();
   [[nodiscard]] bool started() const { return started_; }
+
+  // The role is about to be given up: until the end of it flows are told however young they are, and as fast as the
+  // peer takes them, without regard to the rate.
+  void flush(Time now);
+  void end_flush() { flushing_ = false; }
+  [[nodiscard]] FlowFlush flushed() const;
 
   void receive(Time now, const FlowAsk& ask);
   // Walks, sends and repeats: to be called every kFlowTick.
@@ -91,6 +104,8 @@ class FlowSender {
   std::uint64_t snapshot_end_ = 0;  // sequence number; 0: not sent yet
   Time snapshot_at_{};
   std::uint64_t snapshot_flows_ = 0;
+  bool flushing_ = false;
+  std::size_t unflushed_ = 0;  // buckets that the walk has not been to since flush()
 
   FlowSenderReport report_;
 };

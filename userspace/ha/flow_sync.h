@@ -32,6 +32,10 @@ class FlowSync {
   [[nodiscard]] bool receive(Time now, std::span<const std::uint8_t> body);
   // Every kFlowTick.
   void tick(Time now);
+  // The role is about to be given up (FlowSender::flush).
+  void flush(Time now) { sender_.flush(now); }
+  void end_flush() { sender_.end_flush(); }
+  [[nodiscard]] FlowFlush flushed() const { return sender_.flushed(); }
   // This router's services have changed: the active one is asked for everything again.
   void services_changed(Time now);
 

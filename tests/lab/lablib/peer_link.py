@@ -50,8 +50,9 @@ def cut_link(lab, cut=True):
 @contextmanager
 def lossy(host, percent, match):
     """Loses so much of what matches (nftables) and is for `host` itself."""
+    share = f"numgen random mod 100 < {percent}" if percent < 100 else ""
     host.run("nft", "-f", "-", stdin=f"table inet lossy {{ chain input {{ type filter hook input priority 0;\n"
-                                     f"{match} numgen random mod 100 < {percent} drop\n}}\n}}\n")
+                                     f"{match} {share} drop\n}}\n}}\n")
     try:
         yield
     finally:

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "tests/support/fake_dataplane.h"
 #include "tests/unit/agent/temporary.h"
@@ -94,6 +95,96 @@ TEST_F(FlowSyncingTest, TheTableComesOverAndTheRoleIsHeldUntilThen) {
   EXPECT_THAT(one.holds, ElementsAre(true));
   ASSERT_TRUE(wait_for([&] { return in_step(one) && in_step(two); }));
   EXPECT_THAT(one.holds, ElementsAre(true, false)) << "the other has nothing to tell, and has told that";
+}
+
+// Before the role is given up.
+class FlushTest : public FlowSyncingTest {
+ protected:
+  // The other router is one of another process, as far as this one's loop is concerned.
+  void SetUp() override {
+    begin(one, config(true), true);
+    begin(other_, config(false), false);
+    thread_ = std::thread([this] { other_loop_.run(); });
+    ASSERT_TRUE(wait_for([&] { return in_step(one); }));
+    for (std::uint16_t i = 1; i <= 300; ++i)
+      one.dataplane.exchange.young.push_back({{*IpAddress::parse("203.0.113.2"), i}, 0, FlowState::established, {}});
+  }
+  void TearDown() override { stop_other(); }
+  void stop_other() {
+    other_loop_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] std::size_t known() {
+    stop_other();
+    return other_.dataplane.exchange.told.size();
+  }
+  FlowSyncing::Flushed note() {
+    return [this](const std::string& why) { ended_.push_back(why); };
+  }
+
+  boost::asio::io_context other_loop_;
+  Router other_{other_loop_};
+  std::thread thread_;
+  std::vector<std::string> ended_;  // of each flush: what it fell short of
+};
+
+TEST_F(FlushTest, EndsWhenTheOtherRouterHasTheYoungestToo) {
+  one.syncing.flush(note());
+  EXPECT_TRUE(one.syncing.flushing());
+  EXPECT_THAT(ended_, ElementsAre()) << "the loop goes on meanwhile";
+  ASSERT_TRUE(wait_for([&] { return !ended_.empty(); }));
+  EXPECT_THAT(ended_, ElementsAre(""));
+  EXPECT_FALSE(one.syncing.flushing());
+  EXPECT_EQ(known(), 800U);
+}
+
+TEST_F(FlushTest, WithoutALoop) {
+  EXPECT_EQ(one.syncing.flush_now(), "");
+  EXPECT_EQ(known(), 800U);
+}
+
+TEST_F(FlushTest, APeerThatFellSilentIsNotWaitedForLong) {
+  stop_other();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(one.syncing.flush_now(), HasSubstr("not acknowledged"));
+  one.syncing.flush(note());
+  ASSERT_TRUE(wait_for([&] { return !ended_.empty(); }));
+  EXPECT_THAT(ended_, ElementsAre(HasSubstr("not acknowledged")));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took, 2 * FlowSyncing::kFlushLimit);
+  EXPECT_LT(took, 2s);
+}
+
+TEST_F(FlushTest, WhereThereIsNothingToTellItEndsAtOnce) {
+  two.syncing.flush(note());
+  begin(two, std::nullopt, false);
+  two.syncing.flush(note());
+  one.syncing.set_active(false);
+  one.syncing.flush(note());
+  EXPECT_THAT(ended_, ElementsAre(HasSubstr("off"), HasSubstr("off"), HasSubstr("not active")));
+}
+
+TEST_F(FlushTest, EndsWithTheRole) {
+  stop_other();
+  one.syncing.flush(note());
+  one.syncing.set_active(false);
+  EXPECT_THAT(ended_, ElementsAre(HasSubstr("role")));
+  one.syncing.set_active(true);
+  one.syncing.flush(note());
+  EXPECT_THAT(ended_.back(), HasSubstr("does not ask")) << "not yet, in this role";
+}
+
+TEST_F(FlushTest, ThatIsCancelledEndsNowhere) {
+  stop_other();
+  one.syncing.flush(note());
+  one.syncing.cancel_flush();
+  EXPECT_FALSE(one.syncing.flushing());
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(wait_for([&] { return std::chrono::steady_clock::now() - begin > 2 * FlowSyncing::kFlushLimit; }));
+  EXPECT_THAT(ended_, ElementsAre());
+  one.syncing.flush(note());
+  this->begin(one, std::nullopt, true);
+  EXPECT_THAT(ended_, ElementsAre(HasSubstr("anew")));
 }
 
 TEST_F(FlowSyncingTest, AnotherKeyIsNoPeer) {

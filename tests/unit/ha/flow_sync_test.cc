@@ -8,6 +8,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 namespace xlvs::ha {
 namespace {
@@ -19,6 +20,7 @@ using std::chrono::seconds;
 class Table final : public FlowSource, public FlowSink {
  public:
   std::map<Endpoint, std::pair<std::uint32_t, FlowState>> flows;  // client -> backend, state
+  std::set<Endpoint> young;                                       // too young for what `after` says
   std::uint64_t told_twice = 0;                                   // what a walk told without a need
   bool wrong_target = false;
   std::size_t resting = 0;
@@ -28,16 +30,18 @@ class Table final : public FlowSource, public FlowSink {
     walk_.reset();
     targets_.clear();
   }
-  bool collect(std::size_t& buckets, std::size_t limit, milliseconds, std::vector<FlowRecord>& out) override {
-    std::size_t looks = buckets * kPerBucket;
+  bool collect(std::size_t& buckets, std::size_t limit, milliseconds after, std::vector<FlowRecord>& out) override {
+    const std::size_t most = buckets * kPerBucket;
+    std::size_t looks = most;
     auto next = walk_ ? flows.upper_bound(*walk_) : flows.begin();
     for (; next != flows.end(); ++next) {
       if (looks == 0 || limit == 0) {
-        buckets = 0;
+        buckets = (looks + kPerBucket - 1) / kPerBucket;
         return false;
       }
       --looks;
       walk_ = next->first;
+      if (after > milliseconds(0) && young.contains(next->first)) continue;
       const auto before = told_.find(next->first);
       if (before != told_.end() && before->second == next->second) continue;
       told_[next->first] = next->second;
@@ -45,7 +49,7 @@ class Table final : public FlowSource, public FlowSink {
       --limit;
     }
     walk_.reset();
-    buckets -= std::min<std::size_t>(buckets, 1);
+    buckets -= std::min(buckets, (most - looks) / kPerBucket + 1);
     return true;
   }
   [[nodiscard]] std::size_t bucket_count() const override { return flows.size() / kPerBucket + 1; }
@@ -288,6 +292,81 @@ TEST_F(FlowSyncTest, RolesTurn) {
   EXPECT_EQ(reception(0), FlowReception::in_step);
   EXPECT_FALSE(routers[0].sync->holding());
   EXPECT_EQ(routers[1].sync->report().sender.snapshot_flows, 1500U);
+}
+
+// Before a hand-over.
+class Flush : public FlowSyncTest {
+ protected:
+  void SetUp() override {
+    FlowSyncTest::SetUp();
+    fill(0, 4'000);
+    roles(0);
+    run(seconds(2));
+    for (unsigned i = 4'000; i < 5'500; ++i) routers[0].table.young.insert(client(i));
+    fill(0, 1'500, 4'000);
+    run(seconds(3));
+    EXPECT_EQ(routers[1].table.flows.size(), 4'000U) << "too young";
+    EXPECT_EQ(sender().flushed(), FlowFlush::none);
+  }
+  FlowSync& sender() { return *routers[0].sync; }
+  // How long it took.
+  milliseconds flush() {
+    const Time begin = now;
+    sender().flush(now);
+    while (sender().flushed() == FlowFlush::going && now < begin + seconds(1)) run(milliseconds(1));
+    return std::chrono::duration_cast<milliseconds>(now - begin);
+  }
+};
+
+TEST_F(Flush, TellsTheYoungToo) {
+  EXPECT_LT(flush(), milliseconds(60));
+  EXPECT_EQ(sender().flushed(), FlowFlush::done);
+  EXPECT_TRUE(same());
+}
+
+TEST_F(Flush, HasNoRegardToTheRate) {
+  config.rate = 1000;
+  SetUp();  // most of the first 4,000 are on their way yet
+  EXPECT_LT(flush(), milliseconds(200));
+  EXPECT_EQ(sender().flushed(), FlowFlush::done);
+  EXPECT_TRUE(same());
+}
+
+TEST_F(Flush, IsNotDoneBeforeThePeerHasItAll) {
+  link.least = link.most = milliseconds(70);
+  EXPECT_GT(flush(), milliseconds(140));
+  EXPECT_EQ(sender().flushed(), FlowFlush::done);
+  EXPECT_TRUE(same());
+}
+
+TEST_F(Flush, RepeatsWhatIsLostInTime) {
+  link.lost = 5;
+  EXPECT_LT(flush(), milliseconds(200));
+  EXPECT_EQ(sender().flushed(), FlowFlush::done);
+  EXPECT_TRUE(same());
+}
+
+TEST_F(Flush, OverADeadLinkDoesNotEnd) {
+  link.cut = true;
+  EXPECT_EQ(flush(), seconds(1));
+  EXPECT_EQ(sender().flushed(), FlowFlush::going);
+  run(seconds(3));
+  EXPECT_EQ(sender().flushed(), FlowFlush::none) << "nobody asks any more";
+  sender().flush(now);
+  EXPECT_EQ(sender().flushed(), FlowFlush::none);
+}
+
+TEST_F(Flush, EndsWithTheRoleOrWhenItIsNotGivenUp) {
+  link.cut = true;
+  sender().flush(now);
+  EXPECT_EQ(sender().flushed(), FlowFlush::going);
+  sender().end_flush();
+  EXPECT_EQ(sender().flushed(), FlowFlush::none);
+  sender().flush(now);
+  sender().set_active(now, false);
+  EXPECT_EQ(sender().flushed(), FlowFlush::none);
+  sender().flush(now);
+  EXPECT_EQ(sender().flushed(), FlowFlush::none) << "a backup router has nothing to tell";
 }
 
 TEST_F(FlowSyncTest, TwoPassiveRoutersWaitForEachOther) {
