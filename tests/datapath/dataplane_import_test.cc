@@ -162,32 +162,35 @@ TEST_F(Import, PinsOfABuildWithoutItAreUpgraded) {
   EXPECT_EQ(import({record("203.0.113.1:40000")}), expect(&FlowImports::created));
 }
 
-// Packets and imports of the same few flows on two CPUs, with expiry and eviction all the while: counts stay exact and
-// no flow is there twice.
-TEST_F(Import, RacesWithPackets) {
+// Packets and imports of the same flows on two CPUs, with expiry and eviction all the while: counts stay exact and no
+// flow is there twice. Flows, and rounds of imports: many flows fill the table, few are hit by both at once.
+class ImportRace : public Import, public ::testing::WithParamInterface<std::pair<unsigned, unsigned>> {};
+INSTANTIATE_TEST_SUITE_P(ManyAndFew, ImportRace, ::testing::Values(std::pair(1500U, 150U), std::pair(3U, 90'000U)));
+
+TEST_P(ImportRace, WithPackets) {
   if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "needs two CPUs";
-  constexpr unsigned kRounds = 150, kFlows = 1500;
+  const auto [flow_count, rounds] = GetParam();
   maps().control().timeout[LVS_STATE_ESTABLISHED] = 3;
   std::vector<std::string> clients;
-  for (unsigned i = 0; i < kFlows; ++i) clients.push_back("203.0.113.3:" + std::to_string(2000 + i));
+  for (unsigned i = 0; i < flow_count; ++i) clients.push_back("203.0.113.3:" + std::to_string(2000 + i));
   std::atomic<bool> running = true;
   std::atomic<std::uint64_t> forwarded = 0;
-  std::thread packets([&] {
+  std::thread packets([&, flow_count = flow_count] {
     const test::OnCpu pinned(0);
     constexpr std::array<std::uint8_t, 4> kFlags{test::kSyn, test::kAck, test::kFin | test::kAck, test::kRst};
     for (unsigned i = 0; running; ++i)
-      forwarded += send(clients[(i * 7) % kFlows], "198.51.100.10:80", kFlags[(i / kFlows) % 4]);
+      forwarded += send(clients[(i * 7) % flow_count], "198.51.100.10:80", kFlags[(i / flow_count) % 4]);
   });
-  std::thread imports([&] {
+  std::thread imports([&, flow_count = flow_count, rounds = rounds] {
     const test::OnCpu pinned(1);
     constexpr std::array kStates{FlowState::established, FlowState::close, FlowState::fin_wait, FlowState::time_wait};
-    for (unsigned round = 0; round < kRounds; ++round) {
+    for (unsigned round = 0; round < rounds; ++round) {
       std::vector<FlowRecord> told;
-      for (unsigned i = 0; i < kFlows; ++i)
+      for (unsigned i = 0; i < flow_count; ++i)
         told.push_back(
             record(clients[i], (round + i) % 2, kStates[(round + i / 3) % 4], static_cast<std::uint16_t>(i % 5)));
       import(told, round % 3 != 0);
-      dp->sweep_step(dp->bucket_count());
+      if (round % (rounds / 150) == 0) dp->sweep_step(dp->bucket_count());
     }
     running = false;
   });
