@@ -18,8 +18,14 @@ bool concerns_the_election(const PeerState& a, const PeerState& b) {
 PeerLink::PeerLink(std::chrono::milliseconds interval, PeerKey key, PeerChannel::Random random)
     : interval_(interval), channel_(PeerUse::link, std::move(key), std::move(random)) {}
 
+// Until the next heartbeat.
+std::chrono::milliseconds PeerLink::pause() const {
+  const bool searches = own_->role == Role::active && !alive_;
+  return searches ? std::min(interval_, kSearchInterval) : interval_;
+}
+
 PeerLink::Datagram PeerLink::heartbeat(Time now) {
-  next_beat_ = now + interval_;
+  next_beat_ = now + pause();
   return channel_.seal(kPeerHeartbeat, encode(*own_));
 }
 
@@ -33,11 +39,14 @@ std::vector<PeerLink::Datagram> PeerLink::update(Time now, PeerState own) {
 
 // The rhythm is kept from due time to due time, unless a beat was missed altogether.
 std::vector<PeerLink::Datagram> PeerLink::tick(Time now) {
-  if (alive_ && now >= silent_at()) alive_ = false;
+  if (alive_ && now >= silent_at()) {
+    alive_ = false;
+    next_beat_ = std::min(next_beat_, now);
+  }
   if (!own_ || now < next_beat_) return {};
   const Time due = next_beat_;
   std::vector<Datagram> send{heartbeat(now)};
-  if (due + interval_ > now) next_beat_ = due + interval_;
+  if (due + pause() > now) next_beat_ = due + pause();
   return send;
 }
 
@@ -50,27 +59,24 @@ std::optional<Time> PeerLink::next_due() const {
   return alive_ ? std::min(next_beat_, silent_at()) : next_beat_;
 }
 
-PeerLink::Received PeerLink::receive(Time now, std::span<const std::uint8_t> datagram, bool from_peer) {
-  Received received;
+std::vector<PeerLink::Datagram> PeerLink::receive(Time now, std::span<const std::uint8_t> datagram, bool from_peer) {
   if (!from_peer) {
     channel_.refuse(PeerRefusal::source);
-    return received;
+    return {};
   }
   const auto message = channel_.open(datagram);
   if (!message) {
-    if (message.error() == PeerRefusal::hello && own_ && now >= next_answer_) {
-      next_answer_ = now + kAnswerPause;
-      received.send.push_back(heartbeat(now));
-    }
-    return received;
+    if (message.error() != PeerRefusal::hello || !own_ || now < next_answer_) return {};
+    next_answer_ = now + kAnswerPause;
+    return {heartbeat(now)};
   }
   if (message->type == kPeerHeartbeat)
     hear(now, *message);
   else if (message->type != kPeerGreeting)
-    received.other = Other{message->type, {message->body.begin(), message->body.end()}};
+    channel_.refuse(PeerRefusal::malformed);
   // A peer that has just let itself in does not know this router's state yet.
-  if (message->first && own_) received.send.push_back(heartbeat(now));
-  return received;
+  if (!message->first || !own_) return {};
+  return {heartbeat(now)};
 }
 
 void PeerLink::hear(Time now, const PeerMessage& message) {
@@ -80,10 +86,6 @@ void PeerLink::hear(Time now, const PeerMessage& message) {
   peer_ = std::move(*state);
   heard_at_ = now;
   alive_ = true;
-}
-
-PeerLink::Datagram PeerLink::seal(std::uint8_t type, std::span<const std::uint8_t> body) {
-  return channel_.seal(type, body);
 }
 
 bool PeerLink::must_yield() const {

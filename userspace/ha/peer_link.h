@@ -4,7 +4,8 @@
 //
 // A router sends every interval, at once when its role or another thing that the election depends on changes, and at
 // once (but no more often than kAnswerPause) to let a peer in that has just started. The peer is alive while it has
-// been heard within three of its own intervals.
+// been heard within three of its own intervals. A router that is active and does not hear its peer sends every
+// kSearchInterval: that one may be active, too, and as soon as a broken path heals one of them has to yield.
 #pragma once
 
 #include <chrono>
@@ -25,16 +26,7 @@ class PeerLink {
   using Datagram = std::vector<std::uint8_t>;
   static constexpr int kSilentIntervals = 3;
   static constexpr std::chrono::milliseconds kAnswerPause{50};
-
-  // An authentic message that is no heartbeat, for whoever knows its type.
-  struct Other {
-    std::uint8_t type = 0;
-    Datagram body;
-  };
-  struct Received {
-    std::vector<Datagram> send;
-    std::optional<Other> other;
-  };
+  static constexpr std::chrono::milliseconds kSearchInterval{25};
 
   PeerLink(std::chrono::milliseconds interval, PeerKey key, PeerChannel::Random random = random_nonce);
 
@@ -44,9 +36,7 @@ class PeerLink {
   [[nodiscard]] std::vector<Datagram> tick(Time now);
   [[nodiscard]] std::optional<Time> next_due() const;
   // `from_peer`: it came from the peer's address.
-  [[nodiscard]] Received receive(Time now, std::span<const std::uint8_t> datagram, bool from_peer);
-  // Another message to the peer; see PeerChannel for types and the length of `body`.
-  [[nodiscard]] Datagram seal(std::uint8_t type, std::span<const std::uint8_t> body);
+  [[nodiscard]] std::vector<Datagram> receive(Time now, std::span<const std::uint8_t> datagram, bool from_peer);
 
   [[nodiscard]] bool alive() const { return alive_; }
   // What it said last; nullopt: nothing yet. Not the present when it is not alive.
@@ -60,6 +50,7 @@ class PeerLink {
 
  private:
   [[nodiscard]] Datagram heartbeat(Time now);
+  [[nodiscard]] std::chrono::milliseconds pause() const;
   void hear(Time now, const PeerMessage& message);
   [[nodiscard]] Time silent_at() const;
 

@@ -35,7 +35,7 @@ void SpeakerPeer::hear(Time now) {
   for (int i = 0; i < kDatagramsPerTurn; ++i) {
     const auto packet = socket_.receive();
     if (!packet) break;
-    send(link_.receive(now, packet->bytes, packet->from_peer).send);
+    send(link_.receive(now, packet->bytes, packet->from_peer));
   }
   send(link_.tick(now));
 }

@@ -37,9 +37,7 @@ class PeerLinkTest : public ::testing::Test {
     for (const PeerLink::Datagram& datagram : datagrams) {
       ++from.sent;
       if (from.cut) continue;
-      const auto received = to.link.receive(at(now), datagram, true);
-      if (received.other) others.push_back(*received.other);
-      carry(to, from, received.send);
+      carry(to, from, to.link.receive(at(now), datagram, true));
     }
   }
   void become(End& end, Role role) {
@@ -51,7 +49,9 @@ class PeerLinkTest : public ::testing::Test {
     become(a, role_a);
     become(b, role_b);
   }
-  void restart(End& end) { end.link = PeerLink(kInterval, PeerKey::of("the key of this pair, 32 bytes..")); }
+  void restart(End& end, milliseconds interval = kInterval) {
+    end.link = PeerLink(interval, PeerKey::of("the key of this pair, 32 bytes.."));
+  }
   // Ticks both at their due times up to and including `until`.
   void run_until(int until) {
     for (;;) {
@@ -68,7 +68,6 @@ class PeerLinkTest : public ::testing::Test {
   End a{.own = state(Role::init, 150, "10.0.0.1")};
   End b{.own = state(Role::init, 100, "10.0.0.2")};
   int now = 0;
-  std::vector<PeerLink::Other> others;
 };
 
 TEST_F(PeerLinkTest, TheyKnowEachOtherAtOnce) {
@@ -147,7 +146,7 @@ TEST_F(PeerLinkTest, HellosAreAnsweredInModeration) {
   for (int i = 0; i < 1000; ++i) {
     PeerChannel stranger(PeerUse::link, PeerKey::of("the key of this pair, 32 bytes.."));
     now = 1000 + i / 10;
-    carry(a, b, a.link.receive(at(now), stranger.seal(kPeerHeartbeat, {}), true).send);
+    carry(a, b, a.link.receive(at(now), stranger.seal(kPeerHeartbeat, {}), true));
   }
   EXPECT_LE(a.sent, 3);
   EXPECT_GE(a.sent, 1);
@@ -179,19 +178,36 @@ TEST_F(PeerLinkTest, WhoIsNotThePeerIsNotHeard) {
 TEST_F(PeerLinkTest, ABodyThatIsNoStateIsMalformed) {
   start();
   run_until(1000);
-  carry(a, b, {a.link.seal(kPeerHeartbeat, {})});
-  EXPECT_EQ(b.link.counts().refused[static_cast<std::size_t>(PeerRefusal::malformed)], 1U);
-  EXPECT_TRUE(b.link.peer_is_active());
+  restart(a, std::chrono::hours(1));  // an interval that no router has
+  become(a, Role::active);
+  become(a, Role::backup);
+  EXPECT_EQ(b.link.counts().refused[static_cast<std::size_t>(PeerRefusal::malformed)], 2U);
+  EXPECT_TRUE(b.link.peer_is_active()) << "as it said before";
 }
 
-TEST_F(PeerLinkTest, OtherMessagesAreHandedOn) {
-  start();
+// Two active routers that hear each other again must not both answer for longer than it takes to notice.
+TEST_F(PeerLinkTest, AnActiveRouterThatHearsNobodySearches) {
+  start(Role::active, Role::active);
   run_until(1000);
-  const std::vector<std::uint8_t> body{1, 2, 3};
-  carry(a, b, {a.link.seal(kPeerConfigFirst, body), a.link.seal(kPeerGreeting, {})});
-  ASSERT_EQ(others.size(), 1U);
-  EXPECT_EQ(others[0].type, kPeerConfigFirst);
-  EXPECT_EQ(others[0].body, body);
+  a.cut = b.cut = true;
+  run_until(1990);
+  EXPECT_FALSE(a.link.alive() || b.link.alive());
+  a.sent = b.sent = 0;
+  run_until(2990);
+  EXPECT_EQ(a.sent, 40);
+  EXPECT_EQ(b.sent, 40);
+  a.cut = b.cut = false;
+  run_until(3016);
+  EXPECT_TRUE(b.link.must_yield());
+  a.sent = b.sent = 0;
+  become(b, Role::backup);
+  run_until(now + 2000);
+  EXPECT_LE(a.sent, 11) << "in the usual rhythm again";
+  a.cut = true;
+  b.sent = 0;
+  run_until(now + 2000);
+  EXPECT_FALSE(b.link.alive());
+  EXPECT_EQ(b.sent, 10) << "a backup router does not search";
 }
 
 TEST_F(PeerLinkTest, OfTwoActiveRoutersOneYields) {
