@@ -59,6 +59,45 @@ int apply(const Context& context) {
   });
 }
 
+constexpr std::chrono::milliseconds kPushPoll{100};
+
+std::string pushed(const control::ConfigPush& push) {
+  if (push.dry_run)
+    return push.changes.empty() ? fmt::format("Valid at the peer {}; pushing it changes nothing there\n", push.peer)
+                                : fmt::format("Valid at the peer {}; pushing it changes there:\n{}", push.peer,
+                                              lines(push.changes, "  "));
+  if (push.changes.empty())
+    return fmt::format("Generation {} runs at the peer {}; nothing changed there\n", push.generation, push.peer);
+  return fmt::format("Generation {} runs at the peer {}; changed there:\n{}", push.generation, push.peer,
+                     lines(push.changes, "  "));
+}
+
+int not_pushed(const Context& context, const control::ConfigPush& push) {
+  const bool invalid = push.error_kind == control::to_string(ErrorKind::invalid);
+  context.complain(fmt::format("{} {}:\n{}",
+                               invalid ? "not valid as the configuration of the peer" : "not taken by the peer",
+                               push.peer, fmt::join(push.errors, "\n")));
+  return invalid ? kConfigInvalid : kFailed;
+}
+
+// lvsd has bounds of its own for a push: it ends in any case.
+int push(const Context& context, bool dry_run) {
+  auto answer = context.client.post("/v1/config/push", control::ConfigPushRequest{dry_run});
+  for (;;) {
+    if (!answer) return context.report(answer.error());
+    const auto push = control::decode<control::ConfigPush>(*answer);
+    if (!push) return context.misunderstood(push.error());
+    if (push->state == "done" || push->state == "failed") {
+      if (context.format != Format::table) context.print_data(*answer);
+      if (push->state == "failed") return not_pushed(context, *push);
+      if (context.format == Format::table) context.print(pushed(*push));
+      return kOk;
+    }
+    context.sleep(kPushPoll);
+    answer = context.client.get("/v1/config/push");
+  }
+}
+
 }  // namespace
 
 void add_config(CLI::App& command, Action& action) {
@@ -76,6 +115,12 @@ void add_config(CLI::App& command, Action& action) {
       });
   command.add_subcommand("apply", "Load the files on disk, as SIGHUP does; an error changes nothing")
       ->callback([&action] { action = apply; });
+  CLI::App* other = command.add_subcommand(
+      "push", "Give the other router of the pair this one's configuration, as far as they have it in common");
+  const auto dry_run = std::make_shared<bool>(false);
+  other->add_flag("--dry-run", *dry_run, "Only say what it would change there");
+  other->callback(
+      [&action, dry_run] { action = [dry_run](const Context& context) { return push(context, *dry_run); }; });
   command.footer("Exit code 3: the configuration is not valid; every error is shown as file:line:column: message.");
 }
 

@@ -92,6 +92,8 @@ std::string peer_link(const HaPeerReport& peer, bool colour) {
                                                  : "not compared with the peer's",
                         peer.generation);
   }
+  if (!peer.pushes_sent.empty() || !peer.pushes_received.empty())
+    text += fmt::format("\nPushes      sent {}; received {}", nonzero(peer.pushes_sent), nonzero(peer.pushes_received));
   return text + fmt::format("\nPeer link   sent {}{}, received {}, rejected {}, takeover {}\n", peer.sent,
                             peer.send_errors > 0 ? fmt::format(" ({} errors)", peer.send_errors) : "", peer.received,
                             rejected(peer.rejected), peer.takeover);

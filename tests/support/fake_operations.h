@@ -117,6 +117,7 @@ class FakeOperations : public Operations {
   ConfigCheck check;
   ConfigDiff diff;
   ConfigApplied applied;
+  std::vector<ConfigPush> pushes{{}};  // one for each question; the last one again and again
   bool changed = true;
   std::optional<Error> refusal;            // of everything that may be refused
   bool broken = false;                     // version() throws
@@ -151,6 +152,12 @@ class FakeOperations : public Operations {
     if (refusal) return tl::make_unexpected(*refusal);
     return applied;
   }
+  Result<ConfigPush> push_config(const ConfigPushRequest& request) override {
+    calls.emplace_back(request.dry_run ? "push dry" : "push");
+    if (refusal) return tl::make_unexpected(*refusal);
+    return pushes.front();
+  }
+  [[nodiscard]] ConfigPush config_push() const override { return pushes[std::min(asked_++, pushes.size() - 1)]; }
 
   [[nodiscard]] Result<HaReport> ha() const override {
     if (canned.ha) return *canned.ha;
@@ -187,6 +194,7 @@ class FakeOperations : public Operations {
   }
 
   mutable std::size_t sampled_ = 0;
+  mutable std::size_t asked_ = 0;
 };
 
 }  // namespace xlvs::control

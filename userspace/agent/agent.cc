@@ -10,6 +10,7 @@
 #include "agent/logging.h"
 #include "agent/maintenance_dir.h"
 #include "agent/programs.h"
+#include "agent/pushed_config.h"
 #include "agent/reports.h"
 
 namespace xlvs::agent {
@@ -53,16 +54,34 @@ dataplane::OpenOptions Agent::open_options(const Config& config) const {
   return {options_.instance, options_.bpffs, config.limits};
 }
 
-Result<void> Agent::check_host(const Config& config) {
+std::vector<std::string> Agent::check_next(const Config& next) {
+  std::vector<std::string> errors;
+  const auto add = [&](const Result<void>& result) {
+    if (!result) errors.push_back(result.error().message);
+  };
+  add(check_reloadable(balancer_->config(), next));
+  add(check_programs(next));
+  add(Hooks::check(next.hooks));
   const auto links = host_.links();
-  if (!links) return tl::make_unexpected(links.error());
-  return check_interfaces(config, *links);
+  add(links ? check_interfaces(next, *links) : Result<void>(tl::make_unexpected(links.error())));
+  return errors;
+}
+
+// The files are half the peer's and half what they were, and nobody has checked them together.
+void Agent::undo_interrupted_push() const {
+  ConfigStore store(push_folder(options_.instance_state_dir()));
+  if (!store.unfinished()) return;
+  if (auto undone = store.roll_back(); !undone)
+    spdlog::error("a configuration that the peer pushed was not taken whole: {}", undone.error().message);
+  else
+    spdlog::warn("a configuration that the peer pushed was not taken whole; the files are as they were before");
 }
 
 Result<void> Agent::start() {
   auto lock = InstanceLock::acquire(options_.instance_run_dir());
   if (!lock) return tl::make_unexpected(lock.error());
   lock_.emplace(std::move(*lock));
+  undo_interrupted_push();
   auto loaded = load_configuration(options_.config_path);
   if (!loaded) return tl::make_unexpected(loaded.error());
   set_log_level(options_.log_level.value_or(loaded->config.log_level));
@@ -124,12 +143,20 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   };
   balancer_ = std::make_unique<Balancer>(loop_, *dataplane_, remembered(state->state), changed,
                                          [this](const HookEvent& event) { hooks_->announce(event); });
-  pair_ = std::make_unique<Pair>(loop_, host_, *dataplane_, [this] {
+  const auto role_changed = [this] {
     update_vips();
     flow_syncing_->set_active(pair_->active());
-  });
+  };
+  pair_ =
+      std::make_unique<Pair>(loop_, host_, *dataplane_, role_changed, [this](ha::Role role, const std::string& why) {
+        hooks_->announce({"role", "", "", std::string(ha::to_string(role)), why});
+      });
   flow_syncing_ = std::make_unique<FlowSyncing>(loop_, *dataplane_, [this](bool held) { pair_->hold(held); });
   undo.push([this] { flow_syncing_.reset(); });
+  config_pushing_ = std::make_unique<ConfigPushing>(
+      loop_,
+      [this](const std::vector<ha::ConfigFile>& files, bool dry_run) { return take_pushed(*this, files, dry_run); });
+  undo.push([this] { config_pushing_.reset(); });
   anycast_ = std::make_unique<Anycast>(state->state.released);
   auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
     interfaces_->link_changed(link);
@@ -148,9 +175,12 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   if (!pair) return tl::make_unexpected(pair.error());
   auto flows = flow_syncing_->prepare(vrrp_of(config.ha));
   if (!flows) return tl::make_unexpected(flows.error());
+  auto pushing = config_pushing_->prepare(vrrp_of(config.ha));
+  if (!pushing) return tl::make_unexpected(pushing.error());
   pair_->use(std::move(*pair));
   undo.push([this] { pair_->stop(); });
   flow_syncing_->use(std::move(*flows), pair_->active());
+  config_pushing_->use(std::move(*pushing));
   anycast_->configure(config.ha);
   if (auto result = vips_->set(config, {}, pair_->active() && anycast_->active_with(config.ha)); !result) return result;
   auto applied = balancer_->load(with_names(config, state->state.names), adopt_health(*state));
@@ -184,6 +214,7 @@ void Agent::set_released(bool released) {
   if (!(released ? anycast_->release() : anycast_->resume())) return;
   spdlog::info("anycast: {} by the operator", released ? "released" : "resumed");
   update_vips();
+  hooks_->announce({"role", "", "", released ? "released" : "active", "by the operator"});
   state_keeper_->save_now();
 }
 
@@ -349,6 +380,8 @@ Result<control::ConfigApplied> Agent::try_reload() {
   if (!pair) return tl::make_unexpected(pair.error());
   auto flows = flow_syncing_->prepare(vrrp);
   if (!flows) return tl::make_unexpected(flows.error());
+  auto pushing = config_pushing_->prepare(vrrp);
+  if (!pushing) return tl::make_unexpected(pushing.error());
   Undo undo;
   if (auto result = interfaces_->attach(next.interfaces, *links, undo); !result) {
     return tl::make_unexpected(result.error());
@@ -367,6 +400,7 @@ Result<control::ConfigApplied> Agent::try_reload() {
   anycast_->configure(next.ha);
   flow_syncing_->use(std::move(*flows), pair_->active());
   flow_syncing_->services_changed();
+  config_pushing_->use(std::move(*pushing));
   update_vips();
   tell_services();
   read_maintenance();
@@ -390,6 +424,7 @@ void Agent::stop(Stop why) {
     pair_->stop();  // another router takes over, and answers for the addresses
     vips_->remove_all();
   }
+  config_pushing_.reset();
   flow_syncing_.reset();
   sweeping_.reset();
   control_.reset();

@@ -13,6 +13,7 @@
 
 #include "agent/anycast.h"
 #include "agent/balancer.h"
+#include "agent/config_pushing.h"
 #include "agent/flow_syncing.h"
 #include "agent/hooks.h"
 #include "agent/host.h"
@@ -65,6 +66,7 @@ class Agent {
   // Hands the role over once the other router knows every flow, and after FlowSyncing::kFlushLimit in any case.
   void release_role();
   [[nodiscard]] FlowSyncing& flow_syncing() { return *flow_syncing_; }
+  [[nodiscard]] ConfigPushing& config_pushing() { return *config_pushing_; }
   [[nodiscard]] Vips& vips() { return *vips_; }
   [[nodiscard]] NameFollower& names() { return *names_; }
   // Why what names mean now is not in force (it is tried again); empty: it is.
@@ -72,12 +74,13 @@ class Agent {
   [[nodiscard]] StateKeeper& state_keeper() { return *state_keeper_; }
   [[nodiscard]] std::chrono::system_clock::time_point started_at() const { return started_at_; }
   [[nodiscard]] control::ConfigReport config_report() const { return config_report_; }
-  // Whether this host has the interfaces that a configuration names.
-  [[nodiscard]] Result<void> check_host(const Config& config);
+  // What keeps `next` from being loaded now, beside what it says itself: this host, and what can not change.
+  [[nodiscard]] std::vector<std::string> check_next(const Config& next);
 
  private:
   Result<void> start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo);
   Result<control::ConfigApplied> try_reload();
+  void undo_interrupted_push() const;
   Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
   AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();
@@ -118,6 +121,7 @@ class Agent {
   std::unique_ptr<Pair> pair_;
   std::unique_ptr<Anycast> anycast_;
   std::unique_ptr<FlowSyncing> flow_syncing_;
+  std::unique_ptr<ConfigPushing> config_pushing_;
   std::unique_ptr<control::Server> control_;
   std::unique_ptr<control::Server> metrics_;
   std::unique_ptr<Sweeping> sweeping_;

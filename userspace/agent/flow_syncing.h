@@ -4,20 +4,17 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "agent/peer_port.h"
 #include "agent/ticker.h"
 #include "control/api.h"
 #include "core/ha_config.h"
 #include "dataplane/dataplane.h"
 #include "ha/flow_sync.h"
-#include "ha/peer_channel.h"
-#include "ha/peer_socket.h"
 
 namespace xlvs::agent {
 
@@ -25,22 +22,20 @@ class FlowSyncing {
  public:
   // `hold`: this router should not preempt, or may again.
   FlowSyncing(boost::asio::io_context& loop, dataplane::Dataplane& dataplane, std::function<void(bool held)> hold);
-  ~FlowSyncing();
   FlowSyncing(const FlowSyncing&) = delete;
   FlowSyncing& operator=(const FlowSyncing&) = delete;
 
   // What another configuration needs, not yet in force: an error names the key or the address, and changes nothing.
   struct Next {
-    std::optional<PeerConfig> config;
-    std::unique_ptr<ha::PeerChannel> channel;
-    std::unique_ptr<ha::PeerSocket> socket;  // null: the one that is open
+    PeerPort::Next port;
     bool keep = false;
   };
   [[nodiscard]] Result<Next> prepare(const std::optional<HaConfig>& config) const;
   // `active`: this router's role. Says anew whether to hold, as the speaker may be another.
   void use(Next next, bool active);
   void set_active(bool active);
-
+  // Services have changed: what was refused may now be taken.
+  void services_changed();
   // Before the role is given up: tells the other router of every flow, the youngest too, and then calls `done`, with
   // nothing or with why it may not know all of them; at once, or from the loop within kFlushLimit.
   using Flushed = std::function<void(const std::string& shortfall)>;
@@ -51,19 +46,10 @@ class FlowSyncing {
   void cancel_flush();
   [[nodiscard]] bool flushing() const { return flush_.has_value(); }
   static constexpr std::chrono::milliseconds kFlushLimit{200};
-
-  // Services have changed: what was refused may now be taken.
-  void services_changed();
   // nullopt: not configured.
   [[nodiscard]] std::optional<control::HaFlowsReport> report() const;
 
  private:
-  void close();
-  void wait();
-  void receive();
-  void take(const ha::PeerPacket& packet);
-  void greet();
-  void send(std::uint8_t type, std::span<const std::uint8_t> body);
   void tick();
   void tell_hold();
   void look_at_flush();
@@ -72,21 +58,16 @@ class FlowSyncing {
   boost::asio::io_context& loop_;
   dataplane::Dataplane& dataplane_;
   std::function<void(bool)> hold_;
-  std::optional<PeerConfig> config_;
-  std::unique_ptr<ha::PeerChannel> channel_;
-  std::unique_ptr<ha::PeerSocket> socket_;
-  std::optional<boost::asio::posix::stream_descriptor> readable_;  // of the socket, which owns the descriptor
+  PeerPort port_;
+  std::optional<FlowSyncConfig> config_;
   std::optional<ha::FlowSync> sync_;
   std::optional<Ticker> ticker_;
-  std::shared_ptr<const char> life_;  // of readable_: what waits in the loop for an earlier one is void
   struct Flush {
     ha::Time until{};
     Flushed done;
   };
   std::optional<Flush> flush_;
   bool held_ = false;
-  ha::Time greeted_{};
-  std::uint64_t send_errors_ = 0;
 };
 
 }  // namespace xlvs::agent

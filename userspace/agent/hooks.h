@@ -16,10 +16,10 @@
 namespace xlvs::agent {
 
 struct HookEvent {
-  std::string kind;  // "backend", "service", "quorum"
-  std::string service;
+  std::string kind;     // "backend", "service", "quorum", "role"
+  std::string service;  // "" with "role"
   std::string backend;  // of a backend event: "10.0.0.11:8080"
-  std::string state;    // a backend's or pool's, as status has it; quorum: "gained", "lost"
+  std::string state;    // a backend's or pool's or role, as status has it; quorum: "gained", "lost"
   std::string reason;   // in words
 };
 

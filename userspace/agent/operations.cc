@@ -10,8 +10,10 @@
 
 #include "agent/agent.h"
 #include "agent/backend_match.h"
+#include "agent/config_files.h"
 #include "agent/configuration.h"
 #include "agent/flow_query.h"
+#include "agent/pushed_config.h"
 #include "agent/reports.h"
 
 namespace xlvs::agent {
@@ -51,6 +53,7 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   if (const auto report = agent_.pair().report()) add(ha_warnings(report_ha(*report, {})));
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
+  if (agent_.config_pushing().accepts()) add(push_warnings(agent_.options().config_path));
   add(agent_.names().warnings());
   add(agent_.anycast().warnings(agent_.balancer().config(), agent_.vips()));
   if (const auto report = agent_.pair().report()) add(conflict_warnings(*report, services));
@@ -209,14 +212,6 @@ Result<control::BackendChangeResult> AgentOperations::set_weight(const control::
       change.weight ? fmt::format("given weight {}", *change.weight) : "given its configured weight");
 }
 
-std::vector<std::string> AgentOperations::environment_errors(const Config& next) const {
-  std::vector<std::string> errors;
-  if (auto result = check_reloadable(agent_.balancer().config(), next); !result)
-    errors.push_back(result.error().message);
-  if (auto result = agent_.check_host(next); !result) errors.push_back(result.error().message);
-  return errors;
-}
-
 control::ConfigCheck AgentOperations::check_config(const control::ConfigText& text) const {
   control::ConfigCheck check;
   const config::Source source{text.name, text.text};
@@ -225,7 +220,7 @@ control::ConfigCheck AgentOperations::check_config(const control::ConfigText& te
     for (const config::Diagnostic& diagnostic : loaded.error()) check.errors.push_back(diagnostic.to_string());
     return check;
   }
-  check.errors = environment_errors(loaded->config);
+  check.errors = agent_.check_next(loaded->config);
   check.valid = check.errors.empty();
   check.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
   return check;
@@ -238,7 +233,7 @@ control::ConfigDiff AgentOperations::diff_config() const {
     diff.errors = lines(loaded.error().message);
     return diff;
   }
-  diff.errors = environment_errors(loaded->config);
+  diff.errors = agent_.check_next(loaded->config);
   diff.valid = diff.errors.empty();
   diff.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
   return diff;
@@ -246,6 +241,26 @@ control::ConfigDiff AgentOperations::diff_config() const {
 
 Result<control::ConfigApplied> AgentOperations::apply_config() {
   return agent_.reload();
+}
+
+Result<control::ConfigPush> AgentOperations::push_config(const control::ConfigPushRequest& request) {
+  const std::string& path = agent_.options().config_path;
+  const auto sources = config::read_sources(path);
+  if (!sources) return tl::make_unexpected(sources.error());
+  const auto loaded = config::parse(*sources);
+  if (!loaded || loaded->hash != agent_.config_report().hash)
+    return fail(ErrorKind::conflict, "the files on disk are not what is in force here: `lvsctl config apply` first");
+  const auto files = files_to_push(path, *sources);
+  if (!files) return tl::make_unexpected(files.error());
+  std::vector<std::string> names;
+  for (const ha::ConfigFile& file : *files) names.push_back(path_of(path, file.name));
+  if (auto begun = agent_.config_pushing().push(*files, std::move(names), request.dry_run); !begun)
+    return tl::make_unexpected(begun.error());
+  return config_push();
+}
+
+control::ConfigPush AgentOperations::config_push() const {
+  return agent_.config_pushing().report();
 }
 
 Result<control::HaReport> AgentOperations::ha() const {
@@ -260,6 +275,7 @@ Result<control::HaReport> AgentOperations::ha() const {
   control::HaReport report = report_ha(*speaker, agent_.pair().tracks());
   report.released = report.released || agent_.flow_syncing().flushing();
   report.flows = agent_.flow_syncing().report();
+  if (report.peer) agent_.config_pushing().report_counts(*report.peer);
   return report;
 }
 

@@ -32,6 +32,8 @@ class AgentOperations final : public control::Operations {
   [[nodiscard]] control::ConfigCheck check_config(const control::ConfigText& text) const override;
   [[nodiscard]] control::ConfigDiff diff_config() const override;
   Result<control::ConfigApplied> apply_config() override;
+  Result<control::ConfigPush> push_config(const control::ConfigPushRequest& request) override;
+  [[nodiscard]] control::ConfigPush config_push() const override;
   [[nodiscard]] Result<control::HaReport> ha() const override;
   Result<control::HaReport> release_ha() override;
   Result<control::HaReport> resume_ha() override;
@@ -41,7 +43,6 @@ class AgentOperations final : public control::Operations {
   // Edits the override of every backend that the change names; `done` is for the log: "drained".
   Result<control::BackendChangeResult> change_backends(const control::BackendChange& change, const Edit& edit,
                                                        const std::string& done);
-  [[nodiscard]] std::vector<std::string> environment_errors(const Config& next) const;
   [[nodiscard]] std::vector<std::string> warnings(const std::vector<control::ServiceReport>& services,
                                                   std::uint64_t count_drift) const;
 

@@ -88,6 +88,7 @@ void Pair::role_changed(ha::Role role, const std::string& reason) {
   const bool was_active = active();
   role_ = role;
   if (active() != was_active) changed_();
+  told_(role, reason);
 }
 
 void Pair::link_changed(const std::string& interface, bool up) {

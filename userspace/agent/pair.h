@@ -19,11 +19,16 @@ namespace xlvs::agent {
 
 class Pair {
  public:
-  // `changed`: the speaker has made active() another than before.
-  Pair(boost::asio::io_context& loop, Host& host, dataplane::Dataplane& dataplane, std::function<void()> changed)
-      : loop_(loop), host_(host), dataplane_(dataplane), changed_(std::move(changed)), tracking_(loop, [this] {
-          tell_tracked();
-        }) {}
+  // `changed`: the speaker has made active() another than before. `told`: of every change of role, afterwards.
+  using Told = std::function<void(ha::Role role, const std::string& reason)>;
+  Pair(boost::asio::io_context& loop, Host& host, dataplane::Dataplane& dataplane, std::function<void()> changed,
+       Told told)
+      : loop_(loop),
+        host_(host),
+        dataplane_(dataplane),
+        changed_(std::move(changed)),
+        told_(std::move(told)),
+        tracking_(loop, [this] { tell_tracked(); }) {}
 
   // A speaker for another configuration, not yet in force: an error changes nothing.
   struct Next {
@@ -68,6 +73,7 @@ class Pair {
   Host& host_;
   dataplane::Dataplane& dataplane_;
   std::function<void()> changed_;
+  Told told_;
   std::optional<HaConfig> config_;
   ha::Role role_ = ha::Role::init;
   ha::RouterFacts facts_;           // that the speaker was told

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/state_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +13,8 @@
 #include <system_error>
 
 #include <nlohmann/json.hpp>
+
+#include "agent/durable_file.h"
 
 namespace xlvs::agent {
 namespace {
@@ -163,42 +163,8 @@ ErrorKind kind_of(int error) {
   return error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::unavailable;
 }
 
-// The descriptor of a file that must be on the disk before its name is.
-class SyncedFile {
- public:
-  explicit SyncedFile(const std::string& path)
-      : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640)) {}
-  SyncedFile(const SyncedFile&) = delete;
-  SyncedFile& operator=(const SyncedFile&) = delete;
-  ~SyncedFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  bool write_all(std::string_view text) const {
-    while (fd_ >= 0 && !text.empty()) {
-      const ssize_t written = write(fd_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return fd_ >= 0 && fsync(fd_) == 0;
-  }
-
- private:
-  int fd_;
-};
-
-void sync_directory(const std::filesystem::path& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);  // best effort: the file itself is complete, only the newest name may be lost with the power
-  close(fd);
-}
-
 std::string aside(const std::string& path) {
   return path + ".corrupt";
-}
-std::string temporary(const std::string& path) {
-  return path + ".tmp";
 }
 
 }  // namespace
@@ -243,23 +209,12 @@ Result<void> StateFile::save(const State& state) const {
   std::filesystem::create_directories(directory, error);
   if (error) return fail(kind_of(error.value()), "cannot create {}: {}", directory.string(), error.message());
   const std::string text = to_json(state).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-  if (!SyncedFile(temporary(path_)).write_all(text)) {
-    const int reason = errno;
-    unlink(temporary(path_).c_str());
-    return fail(kind_of(reason), "cannot write {}: {}", temporary(path_), std::strerror(reason));
-  }
-  if (rename(temporary(path_).c_str(), path_.c_str()) != 0) {
-    const int reason = errno;
-    unlink(temporary(path_).c_str());
-    return fail(kind_of(reason), "cannot replace {}: {}", path_, std::strerror(reason));
-  }
-  sync_directory(directory);
-  return {};
+  return write_durably(path_, text, 0640);
 }
 
 void StateFile::remove() const {
   unlink(path_.c_str());
-  unlink(temporary(path_).c_str());
+  unlink(temporary_of(path_).c_str());
   unlink(aside(path_).c_str());
   rmdir(std::filesystem::path(path_).parent_path().c_str());
 }

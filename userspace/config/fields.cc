@@ -86,6 +86,7 @@ void add_peer(Fields& fields, const PeerConfig& peer) {
   fields.emplace_back("ha.peer.key_file", peer.key_file);
   fields.emplace_back("ha.peer.interval", duration_text(peer.interval));
   fields.emplace_back("ha.peer.takeover", peer.takeover == Takeover::vrrp ? "vrrp" : "both_silent");
+  if (peer.accept_config) fields.emplace_back("ha.peer.accept_config", yes_no(true));
   fields.emplace_back("ha.peer.flows.on", yes_no(peer.flows.on));
   fields.emplace_back("ha.peer.flows.after", duration_text(peer.flows.after));
   fields.emplace_back("ha.peer.flows.rate", std::to_string(peer.flows.rate));

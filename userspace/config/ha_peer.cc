@@ -53,6 +53,7 @@ void parse_peer(Context& context, const Node& node, std::optional<PeerConfig>& t
     const auto index = read_choice(context, *takeover, "takeover", {"both_silent", "vrrp"});
     if (index) peer.takeover = *index == 0 ? Takeover::both_silent : Takeover::vrrp;
   }
+  section.boolean("accept_config", peer.accept_config);
   if (const Node* flows = section.take("flows")) parse_flow_sync(context, *flows, peer.flows);
   section.finish();
   if (!local || !address) return;

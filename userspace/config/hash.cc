@@ -57,6 +57,7 @@ std::string meaning_hash(const Config& config) {
 
 std::string shared_hash(Config config) {
   const Config usual;
+  config.limits = usual.limits;
   config.interfaces.clear();
   config.vip_interface = usual.vip_interface;
   config.metrics = usual.metrics;
@@ -76,6 +77,7 @@ std::string shared_hash(Config config) {
     if (config.ha->peer) {
       config.ha->peer->local = config.ha->peer->address = {};
       config.ha->peer->key_file.clear();
+      config.ha->peer->accept_config = false;
     }
   }
   return meaning_hash(config);

@@ -11,9 +11,10 @@ namespace xlvs::config {
 // values were written; the order of backends does (round robin follows it).
 [[nodiscard]] std::string meaning_hash(const Config& config);
 
-// The same of what the two routers of a pair must have in common: without `interfaces` and `vip_interface`, the
-// interface, priority and peers of instances, what they track, `local`, `address` and `key_file` of the peer, and what
-// clients do not notice (`metrics`, `log_level`, `hooks`, `maintenance_dir`, `max_programs`, `check_mark`).
+// The same of what the two routers of a pair must have in common: without `interfaces`, `vip_interface` and `limits`,
+// the interface, priority and peers of instances, what they track, `local`, `address`, `key_file` and `accept_config`
+// of the peer, and what clients do not notice (`metrics`, `log_level`, `hooks`, `maintenance_dir`, `max_programs`,
+// `check_mark`). Of these keys, ownership() calls the top-level ones and `ha` a router's own.
 [[nodiscard]] std::string shared_hash(Config config);
 
 }  // namespace xlvs::config

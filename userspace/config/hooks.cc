@@ -16,7 +16,7 @@ void read_texts(Context& context, const Node& node, std::string_view what, std::
 }
 
 void read_events(Context& context, const Node& node, std::vector<std::string>& target) {
-  const std::vector<std::string_view> kinds{"backend", "service", "quorum"};
+  const std::vector<std::string_view> kinds{"backend", "service", "quorum", "role"};
   if (!is_sequence(context, node, "events", "kinds of events")) return;
   for (const Node& item : node.items)
     if (const auto index = read_choice(context, item, "events", kinds)) target.emplace_back(kinds[*index]);

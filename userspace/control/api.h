@@ -12,6 +12,8 @@
 //   POST /v1/config/check                 ConfigText -> ConfigCheck   (changes nothing)
 //   GET  /v1/config/diff                  ConfigDiff   (running against the files on disk)
 //   POST /v1/config/apply                 ConfigApplied (reads the files on disk; an error has changed nothing)
+//   POST /v1/config/push                  ConfigPushRequest -> ConfigPush   (has begun)
+//   GET  /v1/config/push                  ConfigPush   (the last one)
 //   GET  /metrics                         Prometheus text format
 // Errors: status 4xx or 5xx with {"error": {"kind": "...", "message": "..."}}; kind as ErrorKind.
 #pragma once
@@ -156,6 +158,9 @@ struct HaPeerReport {
   std::uint64_t generation = 0, services = 0, services_up = 0, backends = 0, backends_up = 0;
   std::uint64_t sent = 0, send_errors = 0, received = 0;
   std::map<std::string, std::uint64_t> rejected;  // by reason
+  // Configurations pushed to it and by it, by what became of them: "applied", "valid" (a dry run), "refused",
+  // "invalid", "failed".
+  std::map<std::string, std::uint64_t> pushes_sent, pushes_received;
 };
 // One virtual router.
 struct HaInstanceReport {
@@ -289,6 +294,21 @@ struct ConfigDiff {
   bool valid = false;
   std::vector<std::string> errors, changes;
 };
+struct ConfigPushRequest {
+  bool dry_run = false;  // the peer only says what would change
+};
+// A configuration on its way to the other router of a pair.
+struct ConfigPush {
+  std::string state = "none";  // "sending", "deciding" (the peer has it), "done", "failed"
+  std::string peer;
+  bool dry_run = false;
+  std::vector<std::string> files;             // that were sent
+  std::uint64_t bytes = 0, acknowledged = 0;  // of all of them
+  std::uint64_t generation = 0;               // done: of what is in force at the peer
+  std::vector<std::string> changes;           // done: there
+  std::string error_kind;                     // failed: as of errors; "invalid": what the peer would have is wrong
+  std::vector<std::string> errors;            // failed
+};
 struct ConfigApplied {
   std::uint64_t generation = 0;
   std::vector<std::string> changes;
@@ -313,6 +333,9 @@ class Operations {
   [[nodiscard]] virtual ConfigCheck check_config(const ConfigText& text) const = 0;
   [[nodiscard]] virtual ConfigDiff diff_config() const = 0;
   virtual Result<ConfigApplied> apply_config() = 0;
+  // Begins to send; config_push() tells how it went. conflict: one is under way.
+  virtual Result<ConfigPush> push_config(const ConfigPushRequest& request) = 0;
+  [[nodiscard]] virtual ConfigPush config_push() const = 0;
   [[nodiscard]] virtual Result<HaReport> ha() const = 0;  // not_found without `ha` in the configuration
   virtual Result<HaReport> release_ha() = 0;
   virtual Result<HaReport> resume_ha() = 0;

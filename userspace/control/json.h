@@ -23,7 +23,8 @@ using Json = nlohmann::ordered_json;
   X(Traffic) X(ReasonCount) X(CheckReport) X(PoolReport) X(LatenessReport) X(HealthReport) X(BackendReport) X(ServiceReport) X(InterfaceReport) X(FlowTableReport) \
   X(HaPeerReport) X(HaInstanceReport) X(HaTrackReport) X(HaVipReport) X(HaFlowsReport) X(HaReport) X(NameReport)                                                                   \
   X(ReasonReport) X(ConfigReport) X(Version) X(Status) X(FlowReport) X(FlowList) X(StatsReport)     \
-  X(BackendChange) X(BackendChangeResult) X(ConfigText) X(ConfigCheck) X(ConfigDiff) X(ConfigApplied)
+  X(BackendChange) X(BackendChangeResult) X(ConfigText) X(ConfigCheck) X(ConfigDiff) X(ConfigApplied) \
+  X(ConfigPushRequest) X(ConfigPush)
 // clang-format on
 
 #define XLVS_CONTROL_DECLARE(Struct)             \

@@ -63,6 +63,11 @@ Response check_config(const Call& call) {
       call, [&](const ConfigText& text) { return json_response(call.operations.check_config(text)); });
 }
 
+Response push_config(const Call& call) {
+  return with_body<ConfigPushRequest>(
+      call, [&](const ConfigPushRequest& request) { return result_response(call.operations.push_config(request)); });
+}
+
 Response show_metrics(const Call& call) {
   Response response;
   response.type = "text/plain; version=0.0.4; charset=utf-8";
@@ -99,6 +104,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/config/check", kSocket, check_config},
     {"GET", "/v1/config/diff", kSocket, [](const Call& c) { return json_response(c.operations.diff_config()); }},
     {"POST", "/v1/config/apply", kSocket, [](const Call& c) { return result_response(c.operations.apply_config()); }},
+    {"POST", "/v1/config/push", kSocket, push_config},
+    {"GET", "/v1/config/push", kSocket, [](const Call& c) { return json_response(c.operations.config_push()); }},
     {"GET", "/v1/ha", kBoth, [](const Call& c) { return result_response(c.operations.ha()); }},
     {"POST", "/v1/ha/release", kSocket, [](const Call& c) { return result_response(c.operations.release_ha()); }},
     {"POST", "/v1/ha/resume", kSocket, [](const Call& c) { return result_response(c.operations.resume_ha()); }},

@@ -66,6 +66,7 @@ struct PeerConfig {
   Milliseconds interval{200};  // between heartbeats; silent: none for three of them
   Takeover takeover = Takeover::both_silent;
   FlowSyncConfig flows;
+  bool accept_config = false;  // what the other router pushes replaces this one's files
   friend bool operator==(const PeerConfig&, const PeerConfig&) = default;
 };
 

@@ -38,15 +38,12 @@
 namespace xlvs::ha {
 
 // One key serves several channels; none takes what was sealed for another.
-enum class PeerUse : std::uint8_t { link = 1, flows = 2 };
+enum class PeerUse : std::uint8_t { link = 1, flows = 2, config = 3 };
 
-// The types of the bodies, which are opaque here: each user gives its range a meaning.
+// The types of the bodies, which are opaque here: each use gives them a meaning.
 inline constexpr std::uint8_t kPeerGreeting = 0;  // no body: who is there, and nothing else
 inline constexpr std::uint8_t kPeerHeartbeat = 1;
-inline constexpr std::uint8_t kPeerConfigFirst = 16;
-inline constexpr std::uint8_t kPeerConfigLast = 31;
-inline constexpr std::uint8_t kPeerFlowsFirst = 32;
-inline constexpr std::uint8_t kPeerFlowsLast = 63;
+inline constexpr std::uint8_t kPeerFlows = 32;
 
 inline constexpr std::size_t kPeerHeader = 64;
 inline constexpr std::size_t kPeerTag = 16;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual addresses follow the role that the VRRP speaker finds.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "agent/configuration.h"
 #include "tests/unit/agent/harness.h"
 
@@ -49,6 +53,27 @@ TEST_F(PairTest, AddressesAreThereWhileActive) {
   EXPECT_THAT(vips(), UnorderedElementsAre(kVip, kGateway));
   become(ha::Role::init);
   EXPECT_THAT(vips(), IsEmpty());
+}
+
+// What keepalived's notify_master and notify_fifo are for.
+TEST_F(PairTest, HooksAreToldOfRoles) {
+  const std::string fifo = directory_ / "events";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK);
+  configure(with_ha() + "hooks: [{path: " + fifo + ", events: [role]}]\n");
+  ASSERT_TRUE(ok(start()));
+  become(ha::Role::backup);
+  become(ha::Role::active);
+  char text[4096];
+  const ssize_t size = read(reader, text, sizeof text);
+  close(reader);
+  ASSERT_GT(size, 0);
+  std::istringstream lines(std::string(text, static_cast<std::size_t>(size)));
+  for (const char* role : {"backup", "active"}) {
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    EXPECT_THAT(line, HasSubstr(fmt::format(R"("event":"role","service":"","state":"{}","reason":"because")", role)));
+  }
 }
 
 TEST_F(PairTest, AStopHandsOver) {

@@ -268,6 +268,50 @@ TEST_F(CliTest, ApplyOfAnInvalidConfigurationIsExit3) {
   EXPECT_EQ(run({"config", "apply"}).code, kFailed);
 }
 
+TEST_F(CliTest, PushWaitsForThePeer) {
+  control::ConfigPush push;
+  push.state = "sending";
+  push.peer = "192.168.7.2";
+  control::ConfigPush done = push;
+  done.state = "done";
+  done.generation = 5;
+  done.changes = {"service web: added"};
+  lvsd.pushes = {push, push, done};
+  EXPECT_EQ(run({"config", "push"}).out,
+            "Generation 5 runs at the peer 192.168.7.2; changed there:\n  service web: added\n");
+  EXPECT_EQ(slept.size(), 3U);
+  EXPECT_THAT(lvsd.calls, ElementsAre("push"));
+  done.changes = {};
+  lvsd.pushes = {done};
+  EXPECT_EQ(run({"config", "push"}).out, "Generation 5 runs at the peer 192.168.7.2; nothing changed there\n");
+  EXPECT_EQ(Json::parse(run({"config", "push", "-o", "json"}).out), Json(done));
+  done.dry_run = true;
+  lvsd.pushes = {done};
+  EXPECT_EQ(run({"config", "push", "--dry-run"}).out,
+            "Valid at the peer 192.168.7.2; pushing it changes nothing there\n");
+  EXPECT_EQ(lvsd.calls.back(), "push dry");
+}
+
+TEST_F(CliTest, PushThatFailsSaysWhy) {
+  control::ConfigPush push;
+  push.state = "failed";
+  push.peer = "192.168.7.2";
+  push.error_kind = "invalid";
+  push.errors = {"lvs.yaml:1:1: bad", "lvs.yaml:2:1: worse"};
+  lvsd.pushes = {push};
+  auto outcome = run({"config", "push"});
+  EXPECT_EQ(outcome.code, kConfigInvalid);
+  EXPECT_EQ(outcome.err,
+            "lvsctl: not valid as the configuration of the peer 192.168.7.2:\n"
+            "lvs.yaml:1:1: bad\nlvs.yaml:2:1: worse\n");
+  lvsd.pushes[0].error_kind = "permission";
+  outcome = run({"config", "push"});
+  EXPECT_EQ(outcome.code, kFailed);
+  EXPECT_THAT(outcome.err, StartsWith("lvsctl: not taken by the peer 192.168.7.2:\n"));
+  lvsd.refusal = Error{ErrorKind::not_found, "the configuration has no `ha.peer`"};
+  EXPECT_EQ(run({"config", "push"}).code, kNotFound);
+}
+
 // ---- lvsd is not there
 // -------------------------------------------------------------------------------------------------
 
@@ -284,6 +328,7 @@ TEST_F(CliTest, WithoutLvsdEveryCommandIsExit4AndSaysSo) {
                                                                    {"config", "check", "new.yaml"},
                                                                    {"config", "diff"},
                                                                    {"config", "apply"},
+                                                                   {"config", "push"},
                                                                    {"version"}}) {
     const auto outcome = run_alone(command);
     EXPECT_EQ(outcome.code, kUnreachable) << command.front();

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "config/hash.h"
+#include "config/ownership.h"
+#include "config/sections.h"
 #include "tests/unit/config/support.h"
 
 namespace xlvs::config {
@@ -167,6 +169,7 @@ vip_interface: eth0
 log_level: debug
 metrics: {listen: "192.168.7.1:9539"}
 maintenance_dir: /etc/lvs/maintenance
+limits: {flows_ipv4: 4096}
 ha:
   instances: [{name: outside, interface: eth0, vrid: 51, priority: 150, peers: [198.51.100.2]}]
   peer: {local: 192.168.7.1, address: 192.168.7.2, key_file: /etc/lvs/peer.key}
@@ -177,7 +180,7 @@ interfaces: [wan0, lan0]
 max_programs: 7
 ha:
   instances: [{name: outside, interface: wan0, vrid: 51, priority: 100, peers: [198.51.100.1]}]
-  peer: {local: 192.168.7.2, address: 192.168.7.1, key_file: credential:key}
+  peer: {local: 192.168.7.2, address: 192.168.7.1, key_file: credential:key, accept_config: true}
 services: [{name: web, listen: ["198.51.100.10:80/tcp"]}]
 )";
   EXPECT_EQ(load(one).shared_hash, load(other).shared_hash);
@@ -192,6 +195,44 @@ services: [{name: web, listen: ["198.51.100.10:80/tcp"]}]
     std::string changed = other;
     changed.replace(changed.find(text), text.size(), instead);
     EXPECT_NE(load(changed).shared_hash, load(one).shared_hash) << instead;
+  }
+}
+
+TEST(Ownership, IsToldByTheKeysOfTheTopLevel) {
+  struct Case {
+    const char* text;
+    const char* router_key;
+    const char* pair_key;
+  };
+  for (const Case& c : std::vector<Case>{{"interfaces: [lan0]\nha: {mode: anycast}\n", "interfaces", ""},
+                                         {"timeouts: {udp: 1m}\nservices: []\n", "", "timeouts"},
+                                         {"services: []\nhooks: []\nmetrics: {}\n", "hooks", "services"},
+                                         {"no_such_key: 1\n", "", "no_such_key"},
+                                         {"# nothing\n", "", ""},
+                                         {"[1, 2]\n", "", ""},
+                                         {"services: [", "", ""}}) {
+    const Ownership found = ownership({"x.yaml", c.text});
+    EXPECT_EQ(found.router_key, c.router_key) << c.text;
+    EXPECT_EQ(found.pair_key, c.pair_key) << c.text;
+  }
+}
+
+// A key that the shared hash leaves out is a router's own, and none else but `ha`.
+TEST(Ownership, GoesWithTheSharedHash) {
+  const std::string base = "services: [{name: web, listen: [\"198.51.100.10:80/tcp\"], check: {type: none}}]\n";
+  const std::map<std::string, std::string> values{
+      {"check_mark", "77"},         {"hash_seed", "9"},          {"hooks", "[{path: /run/x}]"},
+      {"interfaces", "[eth1]"},     {"limits", "{services: 9}"}, {"log_level", "debug"},
+      {"maintenance_dir", "/x"},    {"manage_vips", "false"},    {"max_programs", "9"},
+      {"metrics", "{listen: off}"}, {"names", "{drain: 9s}"},    {"timeouts", "{udp: 9s}"},
+      {"vip_interface", "eth0"}};
+  for (const std::string& key : known_keys()) {
+    if (key.find('.') != std::string::npos || key == "services" || key == "ha") continue;
+    ASSERT_TRUE(values.contains(key)) << key << ": add a value other than the default";
+    const std::string line = key + ": " + values.at(key) + "\n";
+    const std::string interfaces = key == "interfaces" ? "" : "interfaces: [eth0]\n";
+    const bool shared = load(interfaces + line + base).shared_hash != load("interfaces: [eth0]\n" + base).shared_hash;
+    EXPECT_EQ(ownership({"x.yaml", line}).pair_key == key, shared) << key;
   }
 }
 

@@ -91,7 +91,25 @@ HaTrackReport ha_track() {
   return {"uplink", false, "eth2 is down", 60, 1.5};
 }
 HaPeerReport ha_peer() {
-  return {"192.168.7.2", "up", "vrrp", "backup", 100, true, 0.5, "same", 1, 2, 3, 4, 5, 6, 7, 8, {{"key", 9}}};
+  return {"192.168.7.2",
+          "up",
+          "vrrp",
+          "backup",
+          100,
+          true,
+          0.5,
+          "same",
+          1,
+          2,
+          3,
+          4,
+          5,
+          6,
+          7,
+          8,
+          {{"key", 9}},
+          {{"applied", 10}},
+          {{"refused", 11}}};
 }
 HaFlowsReport ha_flows() {
   return {true,          true, "in-step", 1,  2,  3, 4, 5, 6, 7, {{"created", 8}}, {{"no_backend", 9}},
@@ -147,6 +165,8 @@ TEST(Json, RoundTripOfEveryStruct) {
   expect_round_trip(ha());
   expect_round_trip(name());
   expect_round_trip(flow());
+  expect_round_trip(ConfigPushRequest{true});
+  expect_round_trip(ConfigPush{"failed", "192.168.7.2", true, {"lvs.yaml"}, 2, 1, 3, {"changed"}, "invalid", {"bad"}});
   expect_round_trip(FlowList{2, {flow()}});
   expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}});
   expect_round_trip(BackendChange{"web", "10.0.0.1", 4, "up", "because"});

@@ -43,6 +43,8 @@ Status status_with_ha() {
   peer.sent = 11;
   peer.received = 10;
   peer.rejected["replay"] = 4;
+  peer.pushes_sent["applied"] = 2;
+  peer.pushes_received["refused"] = 1;
   status.names = {{"web.test", "ipv4", {"192.0.2.1", "192.0.2.2"}, {"192.0.2.9"}, "no server answered", 5, 2, 0}};
   return status;
 }
@@ -160,6 +162,8 @@ TEST(Metrics, ThePair) {
   EXPECT_THAT(text, HasSubstr("lvs_peer_send_errors_total 0\n"));
   EXPECT_THAT(text, HasSubstr("lvs_peer_received_total 10\n"));
   EXPECT_THAT(text, HasSubstr("lvs_peer_rejected_total{reason=\"replay\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_config_pushes_total{direction=\"sent\",result=\"applied\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("lvs_peer_config_pushes_total{direction=\"received\",result=\"refused\"} 1\n"));
   EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_ha_")));
   EXPECT_THAT(render_metrics(canned_status(), canned_stats()), Not(HasSubstr("lvs_peer_")));
 }

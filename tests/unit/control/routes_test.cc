@@ -42,6 +42,10 @@ TEST_F(Routes, AnswerWhatOperationsSay) {
   EXPECT_EQ(body(get("/v1/config/diff")), Json(fake.diff));
   fake.applied = {4, {"service web: added"}};
   EXPECT_EQ(body(post("/v1/config/apply", "")), Json(fake.applied));
+  fake.pushes[0].state = "sending";
+  EXPECT_EQ(body(post("/v1/config/push", R"({"dry_run": true})")), Json(fake.pushes[0]));
+  EXPECT_EQ(fake.calls.back(), "push dry");
+  EXPECT_EQ(body(get("/v1/config/push")), Json(fake.pushes[0]));
 }
 
 TEST_F(Routes, AreJsonWithStatus200) {

@@ -76,7 +76,7 @@ TEST_F(PeerChannelTest, CarriesTypeAndBody) {
   meet(a, b);
   const std::string longest(kLargestPeerBody, 'x');
   for (const auto& [type, body] : {std::pair(kPeerGreeting, std::string()), std::pair(kPeerHeartbeat, std::string("b")),
-                                   std::pair(kPeerFlowsLast, longest)}) {
+                                   std::pair(kPeerFlows, longest)}) {
     const Datagram datagram = a.seal(type, bytes(body));
     EXPECT_EQ(datagram.size(), kPeerHeader + body.size() + kPeerTag);
     const auto message = b.open(datagram);
