@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "ha/wire.h"
+
 namespace xlvs::ha {
 namespace {
 
@@ -16,12 +18,8 @@ constexpr std::size_t kMaxCount = 255;
 constexpr std::size_t kDataHead = 2 + 3 * 8 + 4;
 constexpr std::size_t kFlowFixed = 8;  // target, state, idle, port
 
-class Writer {
+class Writer : public ByteWriter {
  public:
-  void number(std::uint64_t value, unsigned bytes) {
-    for (; bytes > 0; --bytes) out_.push_back(static_cast<std::uint8_t>(value >> (8 * (bytes - 1))));
-  }
-  void bytes(std::span<const std::uint8_t> bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
   void client(const Endpoint& endpoint) {
     bytes(endpoint.address.bytes());
     number(endpoint.port, 2);
@@ -30,30 +28,11 @@ class Writer {
     number(static_cast<std::uint8_t>(endpoint.address.family()), 1);
     client(endpoint);
   }
-  [[nodiscard]] std::vector<std::uint8_t> take() { return std::move(out_); }
-
- private:
-  std::vector<std::uint8_t> out_;
 };
 
-// Reads until it has failed once; then everything is zero.
-class Reader {
+class Reader : public ByteReader {
  public:
-  explicit Reader(std::span<const std::uint8_t> in) : in_(in) {}
-  std::uint64_t number(unsigned bytes) {
-    std::uint64_t value = 0;
-    for (const std::uint8_t byte : take(bytes)) value = value << 8 | byte;
-    return value;
-  }
-  std::span<const std::uint8_t> take(std::size_t bytes) {
-    if (bytes > in_.size()) {
-      fail();
-      return {};
-    }
-    const auto out = in_.first(bytes);
-    in_ = in_.subspan(bytes);
-    return out;
-  }
+  using ByteReader::ByteReader;
   Endpoint client(Family family) {
     Endpoint out;
     const auto bytes = take(family == Family::ipv4 ? 4 : 16);
@@ -74,16 +53,6 @@ class Reader {
     if (family != Family::ipv4 && family != Family::ipv6) fail();
     return client(family);
   }
-  void fail() {
-    failed_ = true;
-    in_ = {};
-  }
-  [[nodiscard]] bool failed() const { return failed_; }
-  [[nodiscard]] bool complete() const { return !failed_ && in_.empty(); }
-
- private:
-  std::span<const std::uint8_t> in_;
-  bool failed_ = false;
 };
 
 std::size_t endpoint_size(const Endpoint& endpoint) {

@@ -20,8 +20,7 @@ PeerLink::PeerLink(std::chrono::milliseconds interval, PeerKey key, PeerChannel:
 
 // Until the next heartbeat.
 std::chrono::milliseconds PeerLink::pause() const {
-  const bool searches = own_->role == Role::active && !alive_;
-  return searches ? std::min(interval_, kSearchInterval) : interval_;
+  return searches() ? std::min(interval_, kSearchInterval) : interval_;
 }
 
 PeerLink::Datagram PeerLink::heartbeat(Time now) {

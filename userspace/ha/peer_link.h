@@ -42,6 +42,8 @@ class PeerLink {
   // What it said last; nullopt: nothing yet. Not the present when it is not alive.
   [[nodiscard]] const std::optional<PeerState>& peer() const { return peer_; }
   [[nodiscard]] std::optional<Time> heard_at() const { return heard_at_; }
+  // This router is active and does not hear its peer.
+  [[nodiscard]] bool searches() const { return own_ && own_->role == Role::active && !alive_; }
   // Alive, and says that it is active.
   [[nodiscard]] bool peer_is_active() const { return alive_ && peer_->role == Role::active; }
   // Both are active, and this router is the one to yield: the one of lower priority, then of the lower address.

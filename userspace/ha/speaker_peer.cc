@@ -31,13 +31,15 @@ void SpeakerPeer::tell(Time now, PeerState state) {
   send(link_.update(now, std::move(state)));
 }
 
-void SpeakerPeer::hear(Time now) {
+bool SpeakerPeer::hear(Time now) {
   for (int i = 0; i < kDatagramsPerTurn; ++i) {
     const auto packet = socket_.receive();
     if (!packet) break;
     send(link_.receive(now, packet->bytes, packet->from_peer));
   }
-  send(link_.tick(now));
+  const auto due = link_.tick(now);
+  send(due);
+  return !due.empty() && link_.searches();
 }
 
 PeerLinkReport SpeakerPeer::report() const {

@@ -21,8 +21,9 @@ class SpeakerPeer {
   // `state`: without source and facts, which are filled in.
   void tell(Time now, PeerState state);
   void set_facts(RouterFacts facts) { facts_ = std::move(facts); }
-  // Takes what has arrived, sends what is due.
-  void hear(Time now);
+  // Takes what has arrived, sends what is due. True: that was to search for the peer (PeerLink::kSearchInterval), which
+  // may be active, too; advertisements should go out as well.
+  [[nodiscard]] bool hear(Time now);
   [[nodiscard]] std::optional<Time> next_due() const { return link_.next_due(); }
   [[nodiscard]] int fd() const { return socket_.fd(); }
 

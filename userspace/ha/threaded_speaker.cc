@@ -237,7 +237,7 @@ void ThreadedSpeaker::turn() {
 
 void ThreadedSpeaker::hear_peer(Time now) {
   if (!peer_) return;
-  peer_->hear(now);
+  if (peer_->hear(now)) apply(now, group_.search(now));
   group_.veto(peer_->is_active());
   if (peer_->must_yield() || (group_.lapsed(now) && peer_->is_active()))
     apply(now, group_.yield(now, "the peer is active, too, as the peer link says"));

@@ -78,11 +78,22 @@ Advertisement Group::advertisement(std::size_t member, std::uint8_t priority) co
   return {config.version, config.vrid, priority, config.interval, config.vips, config.password};
 }
 
+void Group::send(Step& step, Time now, std::size_t member) {
+  step.send.push_back({member, advertisement(member, members_[member].priority)});
+  members_[member].lease_end = now + 3 * config_.members[member].interval;
+}
+
+Step Group::search(Time now) {
+  Step step;
+  if (role_ != Role::active || lapsed(now)) return step;
+  for (std::size_t i = 0; i < members_.size(); ++i) send(step, now, i);
+  return step;
+}
+
 // The rhythm is kept from due time to due time, not from send to send, unless a beat was missed altogether.
 void Group::advertise(Step& step, Time now, std::size_t member) {
   Time& due = members_[member].deadline;
-  step.send.push_back({member, advertisement(member, members_[member].priority)});
-  members_[member].lease_end = now + 3 * config_.members[member].interval;
+  send(step, now, member);
   due += config_.members[member].interval;
   if (due <= now) due = now + config_.members[member].interval;
 }

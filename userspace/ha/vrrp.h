@@ -91,6 +91,9 @@ class Group {
   [[nodiscard]] Step tick(Time now);
   [[nodiscard]] std::optional<Time> next_due() const;
   // An advertisement of this family arrived on the members' interface; finds the member by vrid and family.
+  // Advertisements beside those that are due, which stay due: when active, and there may be another active router that
+  // should learn of this one as soon as it can.
+  [[nodiscard]] Step search(Time now);
   [[nodiscard]] Step receive(Time now, const Advertisement& advertisement, const IpAddress& source, Heard& heard);
 
   // Tracking. Priority: the one in force from now on, 1..254 (of an owner: ignored). Fault: the group leaves the
@@ -141,6 +144,7 @@ class Group {
   [[nodiscard]] bool may_preempt(Time now) const;
   [[nodiscard]] bool is_owner() const;
   [[nodiscard]] Advertisement advertisement(std::size_t member, std::uint8_t priority) const;
+  void send(Step& step, Time now, std::size_t member);
   void advertise(Step& step, Time now, std::size_t member);
   void become_active(Step& step, Time now, std::string reason);
   void become_backup(Step& step, Time now, std::string reason);

@@ -2,6 +2,8 @@
 // Sockets on the loopback interface, where every address of 127.0.0.0/8 is the host's.
 #include "ha/peer_socket.h"
 
+#include <tuple>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -123,8 +125,8 @@ class SpeakerPeerTest : public ::testing::Test {
     const Time give_up = Clock::now() + std::chrono::seconds(5);
     while (!done()) {
       if (Clock::now() > give_up) return false;
-      a.hear(Clock::now());
-      b.hear(Clock::now());
+      std::ignore = a.hear(Clock::now());
+      std::ignore = b.hear(Clock::now());
       std::this_thread::sleep_for(milliseconds(1));
     }
     return true;

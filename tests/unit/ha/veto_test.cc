@@ -32,6 +32,20 @@ TEST_F(Veto, SilenceIsNoReasonToTakeOver) {
   EXPECT_FALSE(group->tick(at(60'000)).changed);
 }
 
+TEST_F(Veto, ASearchIsBesideWhatIsDue) {
+  make(single(150));
+  std::ignore = group->take_up(at(0));
+  const Time due = *group->next_due();
+  const Step step = group->search(at(25));
+  ASSERT_EQ(step.send.size(), 1U);
+  EXPECT_EQ(step.send[0].advertisement.priority, 150);
+  EXPECT_FALSE(step.changed);
+  EXPECT_EQ(*group->next_due(), due);
+  EXPECT_EQ(group->lease_end(), at(25 + 300)) << "whoever heard it waits so long";
+  make_backup();
+  EXPECT_TRUE(group->search(at(25)).send.empty());
+}
+
 TEST_F(Veto, SilenceAfterAdvertisementsIsNone) {
   for (const int priority : {150, 100}) {
     make_backup();
