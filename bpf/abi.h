@@ -147,6 +147,8 @@ enum lvs_pick {
 #define LVS_SERVICE_HASH_PORT 1	  /* the source hash includes the client port (sh-port, mh-port) */
 #define LVS_SERVICE_SLOPPY_TCP 2  /* any TCP segment without RST may create a flow */
 #define LVS_SERVICE_DROP_NOFLOW 4 /* a segment without a flow is dropped; otherwise the host answers it (RST) */
+#define LVS_SERVICE_MOVING                                                                                             \
+	8 /* of services[0] only, which is no service: flows are still on their way into these maps */
 
 struct lvs_service {
 	__u32 flags; /* LVS_SERVICE_* */
@@ -270,6 +272,7 @@ enum lvs_import_result {
 
 #define LVS_IMPORT_IPV6 1
 #define LVS_IMPORT_REPLACE 2 /* the other router knows better: it gets the packets */
+#define LVS_IMPORT_EVERY 4   /* in whatever state: it comes from this router's own table */
 
 /* One flow; what the import program gets as its packet is an array of them, and has the results written into it. */
 struct lvs_import {
@@ -277,9 +280,12 @@ struct lvs_import {
 	__be16 client_port;
 	__be16 port; /* of the destination */
 	__u8 protocol;
-	__u8 flags;  /* LVS_IMPORT_IPV6, LVS_IMPORT_REPLACE */
-	__u8 state;  /* enum lvs_state */
-	__u8 result; /* enum lvs_import_result */
+	__u8 flags; /* LVS_IMPORT_* */
+	__u8 state; /* enum lvs_state */
+	union {
+		__u8 gateway; /* in: of the flow, 0 when it comes from another router */
+		__u8 result;  /* out: enum lvs_import_result */
+	};
 	__u32 backend;
 	__u16 listener;
 	__u16 age; /* ticks since its last packet */

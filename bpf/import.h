@@ -64,9 +64,9 @@ static __always_inline int import_one(const struct lvs_import *told, __u32 now, 
 		}
 		flow_end(&flow, v6);
 	}
-	if (!import_lives(state) || age > control.timeout[state])
+	if ((!(told->flags & LVS_IMPORT_EVERY) && !import_lives(state)) || age > control.timeout[state])
 		return LVS_IMPORT_OVER;
-	word = LVS_WORD(told->backend, told->listener, 0, state, now - age);
+	word = LVS_WORD(told->backend, told->listener, told->gateway, state, now - age);
 	switch (flow_insert(&id, &word, now, v6)) {
 	case FLOW_CREATED:
 		return LVS_IMPORT_CREATED;

@@ -65,6 +65,18 @@ static __always_inline int no_flow(const struct lvs_service *s, enum known known
 	return pass(known == FLOW_GONE ? LVS_REASON_backend_gone : LVS_REASON_no_flow_passed);
 }
 
+/*
+ * These maps are about to replace others (dataplane/carry_over.h), and the flow may still be in those. Whoever sends
+ * the packet sends it again. Asked only where a flow is missed.
+ */
+static __always_inline int flows_are_moving(void)
+{
+	__u32 none = 0;
+	const struct lvs_service *s = bpf_map_lookup_elem(&services, &none);
+
+	return s && (s->flags & LVS_SERVICE_MOVING);
+}
+
 /* A request's backend, and whether this packet created its flow. */
 struct target {
 	struct lvs_backend *b;
@@ -90,6 +102,10 @@ static __always_inline int new_request(struct xdp_md *ctx, struct packet *p, con
 	if (!s)
 		return drop(LVS_REASON_no_backend);
 	if (p->protocol == IPPROTO_TCP) {
+		if (known == FLOW_NONE && !is_new_syn(p) && flows_are_moving()) {
+			*verdict = drop(LVS_REASON_no_flow_dropped);
+			return 1;
+		}
 		if (known == FLOW_RESET && !is_new_syn(p)) {
 			*verdict = reset_client(ctx, p, v6);
 			return 1;
@@ -220,8 +236,11 @@ static __always_inline int reply(struct xdp_md *ctx, struct packet *p, const str
 	int verdict;
 	__u64 hop;
 
-	if (!find_reply(p, real, &flow, v6))
-		return real->flags & LVS_REAL_CHECK ? check_answered(ctx, v6) : XDP_PASS;
+	if (!find_reply(p, real, &flow, v6)) {
+		if (real->flags & LVS_REAL_CHECK)
+			return check_answered(ctx, v6);
+		return flows_are_moving() ? drop(LVS_REASON_no_flow_dropped) : XDP_PASS;
+	}
 	if (!is_for_us(ctx, p))
 		return pass(LVS_REASON_other_host);
 	if (LVS_WORD_TIME(flow.word) != now && flow_expired(flow.word, now))

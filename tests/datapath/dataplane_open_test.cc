@@ -72,16 +72,6 @@ TEST_F(Open, AnotherBuildReplacesTheProgramAndKeepsTheMaps) {
   EXPECT_EQ(program_id(dp->program()), new_program) << "and now it is the pinned one";
 }
 
-TEST_F(Open, OtherLimitsAreAConflictThatNamesTheLimit) {
-  open();
-  dp.reset();
-  options.limits.backends *= 2;
-  const auto opened = open_xdp_dataplane(options);
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().kind, ErrorKind::conflict);
-  EXPECT_THAT(opened.error().message, AllOf(HasSubstr("limits.backends"), HasSubstr("lvsd --reset")));
-}
-
 TEST_F(Open, OneProcessAtATime) {
   open();
   const auto second = open_xdp_dataplane(options);

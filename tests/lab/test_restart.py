@@ -73,6 +73,33 @@ def test_kill_and_restart_under_load(two_nic, start):
         s3.start_nginx()
 
 
+def test_other_limits_carry_everything_over_under_load(two_nic, start):
+    lab = two_nic
+    limits = {"flows_ipv4": 65536, "flows_ipv6": 16384}
+    lvsd = start(lab, {**web(lab), "limits": limits}).ready()
+    held = [connect(lab.client, VIP4[0]) for _ in range(200)]
+    servers = [fetch(sock).split()[0] for sock in held]
+    before = counters(lvsd)
+    load = [Wrk(lab.client, VIP4[0], seconds=15, close=close, connections=16) for close in (True, False)]
+    for factor in (2, 8, 4):
+        time.sleep(1)
+        lvsd.write({**web(lab), "limits": {"flows_ipv4": factor * 65536, "flows_ipv6": 16384, "backends": 100 * factor}})
+        refused = lvsd.try_ctl("config", "apply")
+        assert refused.returncode == 3 and "restart it" in refused.stderr, refused
+        programs = lvsd.program_ids()
+        lvsd.leave()
+        lvsd.start()
+        assert all(lvsd.program_ids()[name] != old for name, old in programs.items())
+        assert lvsd.status()["flow_tables"][0]["capacity"] == factor * 65536
+        assert_grown(before, before := counters(lvsd))
+        assert [fetch(sock).split()[0] for sock in held] == servers
+    for result in [wrk.wait() for wrk in load]:
+        assert errors(result) == {}, result
+        assert result["requests"] > 1000
+    for sock in held:
+        sock.close()
+
+
 def test_overrides_survive_restart_and_reload_until_cleared(one_arm, start):
     lab = one_arm
     lvsd = start(lab, web(lab)).ready()

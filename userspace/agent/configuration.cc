@@ -38,8 +38,8 @@ Result<void> check_reloadable(const Config& running, const Config& next) {
   if (changed.empty()) return {};
   return fail(
       ErrorKind::invalid,
-      "{} cannot change while lvsd runs: the flow table is allocated once; stop lvsd, run `lvsd --reset` (which "
-      "ends established flows) and start it again",
+      "{} cannot change while lvsd runs: restart it (`systemctl restart lvsd`), which carries all flows over into "
+      "tables of the new sizes",
       fmt::join(changed, ", "));
 }
 

@@ -19,6 +19,7 @@ class Adoption {
         registry_(maps.services.size() - 1, maps.vips.size() - 1, maps.backends.size() - 1) {}
 
   Adopted run() {
+    maps_.store_word(maps_.services[0].flags, 0);  // of a change of maps that was interrupted: those flows are gone
     find_services();
     find_listeners<lvs_key4>("listeners4");
     find_listeners<lvs_key6>("listeners6");

@@ -2,12 +2,12 @@
 #include "dataplane/flow_importer.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 
 #include <algorithm>
 #include <array>
 
 #include "dataplane/encode.h"
+#include "dataplane/import_run.h"
 
 namespace xlvs::dataplane {
 namespace {
@@ -90,10 +90,7 @@ FlowImports FlowImporter::import(std::span<const FlowRecord> flows, bool replace
 
 void FlowImporter::run(std::vector<lvs_import>& batch, FlowImports& out) const {
   if (batch.empty()) return;
-  const auto bytes = static_cast<__u32>(batch.size() * sizeof(lvs_import));
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = batch.data(), .data_out = batch.data(), .data_size_in = bytes,
-              .data_size_out = bytes, .repeat = 1);
-  if (!program_.valid() || bpf_prog_test_run_opts(program_.get(), &options) != 0) {
+  if (!program_.valid() || !run_import(program_.get(), batch)) {
     out.failed += batch.size();
   } else {
     for (const lvs_import& flow : batch)

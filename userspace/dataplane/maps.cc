@@ -272,4 +272,15 @@ std::uint64_t Maps::reason(std::uint32_t reason) const {
   return std::accumulate(cpus.begin(), cpus.end(), std::uint64_t{0});
 }
 
+void Maps::copy_per_cpu(const Maps& from, std::string_view map, std::size_t value_size) {
+  std::vector<std::uint64_t> cpus(cpus_ * ((value_size + 7) / 8));  // the kernel rounds each up
+  const std::uint32_t entries =
+      std::min(sizes_.find(std::string(map))->second, from.sizes_.find(std::string(map))->second);
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    if (!from.lookup(map, &i, cpus.data())) continue;
+    if (std::all_of(cpus.begin(), cpus.end(), [](std::uint64_t word) { return word == 0; })) continue;
+    if (auto done = put(map, &i, cpus.data()); !done) return;
+  }
+}
+
 }  // namespace xlvs::dataplane

@@ -117,6 +117,8 @@ class Maps {
   [[nodiscard]] TrafficCounters counters(std::uint32_t backend) const;
   void clear_counters(std::uint32_t backend);
   [[nodiscard]] std::uint64_t reason(std::uint32_t reason) const;
+  // What `from` has in a per-CPU array of values of so many bytes, as far as it fits.
+  void copy_per_cpu(const Maps& from, std::string_view map, std::size_t value_size);
 
   // ---- shared memory
   // Stores a word that XDP reads, if it differs; returns whether it did.

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "dataplane/attach.h"
+#include "dataplane/carry_over.h"
 #include "dataplane/encode.h"
 #include "dataplane/limits.h"
 #include "dataplane/object.h"
@@ -48,6 +49,14 @@ Result<void> initialise(Maps& maps) {
   return {};
 }
 
+std::vector<std::pair<std::string, int>> pinned_objects(const BpfObject& object) {
+  auto objects = object.maps();
+  objects.emplace_back(kProgram, object.program());
+  objects.emplace_back(kCheckProgram, object.check_program());
+  objects.emplace_back(kImportProgram, object.import_program());
+  return objects;
+}
+
 Result<Opened> first_load(Pins pins, const OpenOptions& options) {
   auto object = BpfObject::open();
   if (!object) return tl::make_unexpected(object.error());
@@ -56,27 +65,17 @@ Result<Opened> first_load(Pins pins, const OpenOptions& options) {
   auto maps = open_maps(*object);
   if (!maps) return tl::make_unexpected(maps.error());
   if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
-  auto pinned = object->maps();
-  pinned.emplace_back(kProgram, object->program());
-  pinned.emplace_back(kCheckProgram, object->check_program());
-  pinned.emplace_back(kImportProgram, object->import_program());
-  if (auto done = pins.create(pinned); !done) return tl::make_unexpected(done.error());
+  if (auto done = pins.create(pinned_objects(*object)); !done) return tl::make_unexpected(done.error());
   Fd program = duplicate(object->program());
   spdlog::info("loaded XDP program {} (instance {})", program_id(program.get()), options.instance);
   return Opened{std::move(pins), *std::move(maps), std::move(program), duplicate(object->check_program()),
                 duplicate(object->import_program())};
 }
 
-Result<void> check_limits(const Maps& maps, const OpenOptions& options) {
-  for (const MapSize& wanted : map_sizes(options.limits)) {
-    const std::uint32_t found = maps.sizes().at(std::string(wanted.map));
-    if (found != wanted.entries)
-      return fail(ErrorKind::conflict,
-                  "limits.{} has changed: the loaded map {} has {} entries, the configuration asks for {}; restore the "
-                  "limit, or run `lvsd --reset` to start anew (this ends all flows)",
-                  wanted.limit, wanted.map, found, wanted.entries);
-  }
-  return {};
+bool has_sizes(const Maps& maps, const LimitConfig& limits) {
+  const auto sizes = map_sizes(limits);
+  return std::all_of(sizes.begin(), sizes.end(),
+                     [&](const MapSize& wanted) { return maps.sizes().at(std::string(wanted.map)) == wanted.entries; });
 }
 
 // Each interface changes from the old to the new program between two packets.
@@ -113,6 +112,40 @@ Result<Fd> upgrade(Pins& pins, Maps& maps) {
   return duplicate(object->program());
 }
 
+// To maps of other sizes. Whatever fails before the pins are replaced has changed nothing.
+Result<Opened> resize(Pins pins, const Maps& old, const OpenOptions& options) {
+  auto object = BpfObject::open();
+  if (!object) return tl::make_unexpected(object.error());
+  if (auto done = object->resize(map_sizes(options.limits)); !done) return tl::make_unexpected(done.error());
+  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
+  auto maps = open_maps(*object);
+  if (!maps) return tl::make_unexpected(maps.error());
+  if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
+  CarryOver carry(old, *maps, object->import_program());
+  if (auto done = carry.state(); !done) return tl::make_unexpected(done.error());
+  auto all = carry.flows(true);
+  if (!all) return tl::make_unexpected(all.error());
+  // The first walk is long, and each one after it has less to do.
+  constexpr int kWalks = 5;
+  constexpr std::size_t kFew = 100;
+  for (int i = 0; i < kWalks; ++i) {
+    const auto more = carry.flows(true);
+    if (!more) return tl::make_unexpected(more.error());
+    if (more->carried < kFew) break;
+  }
+  if (auto done = pins.replace_all(pinned_objects(*object)); !done) return tl::make_unexpected(done.error());
+  carry.counters();
+  replace_in_links(pins, object->program());
+  const auto last = carry.flows(false);
+  carry.arrived();
+  if (!last) spdlog::error("{}", last.error().message);
+  spdlog::info("limits have changed: {} flows are in tables of the new sizes, XDP program {} (instance {})",
+               all->carried - all->no_room, program_id(object->program()), options.instance);
+  if (all->no_room > 0) spdlog::warn("{} flows found no room in the smaller tables and have ended", all->no_room);
+  return Opened{std::move(pins), *std::move(maps), duplicate(object->program()), duplicate(object->check_program()),
+                duplicate(object->import_program())};
+}
+
 Result<Maps> pinned_maps(const Pins& pins) {
   auto fds = pins.maps();
   if (!fds) return tl::make_unexpected(fds.error());
@@ -127,7 +160,11 @@ Fd pinned_program(const Pins& pins, const char* name) {
 Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
   auto maps = pinned_maps(pins);
   if (!maps) return tl::make_unexpected(maps.error());
-  if (auto good = check_limits(*maps, options); !good) return tl::make_unexpected(good.error());
+  if (!has_sizes(*maps, options.limits)) {
+    auto resized = resize(std::move(pins), *maps, options);
+    if (!resized) return tl::make_unexpected(resized.error().in("the limits have changed"));
+    return resized;
+  }
   Fd program = pinned_program(pins, kProgram);
   Fd check_program = pinned_program(pins, kCheckProgram);
   Fd import_program = pinned_program(pins, kImportProgram);

@@ -92,6 +92,12 @@ void remove_folder(const std::string& folder) {
   ::rmdir(folder.c_str());
 }
 
+// Only the names: what they stand for is pinned elsewhere, too, or of no use any more.
+void unpin_folder(const std::string& folder) {
+  for (const std::string& name : names_in(folder)) ::unlink((folder + "/" + name).c_str());
+  ::rmdir(folder.c_str());
+}
+
 }  // namespace
 
 Pins::Pins(std::string parent, std::string root, Fd lock)
@@ -136,6 +142,7 @@ Result<Pins> Pins::open(const std::string& bpffs, const std::string& instance, b
 
 void Pins::remove_garbage() {
   for (const std::string& name : names_in(root_)) {
+    if (starts_with(name, "next-")) unpin_folder(root_ + "/" + name);
     if (!starts_with(name, "new-") && !starts_with(name, "old-")) continue;
     spdlog::warn("removing {}/{}, which an interrupted start or stop left behind", root_, name);
     remove_folder(root_ + "/" + name);
@@ -173,6 +180,27 @@ Result<void> Pins::create(const std::vector<std::pair<std::string, int>>& object
     return error;
   }
   return {};
+}
+
+Result<void> Pins::replace_all(const std::vector<std::pair<std::string, int>>& objects) {
+  const std::string folder = fmt::format("{}/next-{}", root_, ::getpid());
+  const std::string target = root_ + "/" + current_;
+  if (::mkdir(folder.c_str(), kMode) != 0) return system_error("create", folder);
+  std::vector<std::pair<std::string, int>> all = objects;
+  std::vector<Fd> links;
+  for (const std::string& interface : this->links()) {
+    auto link = get(link_name(interface));
+    if (!link) continue;
+    all.emplace_back(link_name(interface), link->get());
+    links.push_back(*std::move(link));
+  }
+  Result<void> done;
+  for (const auto& [name, fd] : all)
+    if (done && bpf_obj_pin(fd, (folder + "/" + name).c_str()) != 0) done = system_error("pin", folder + "/" + name);
+  if (done && ::renameat2(AT_FDCWD, folder.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0)
+    done = system_error("replace", target);
+  unpin_folder(folder);
+  return done;
 }
 
 Result<Fd> Pins::get(const std::string& name) const {

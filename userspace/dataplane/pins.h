@@ -2,7 +2,8 @@
 // The pins of one instance in bpffs:
 //   <bpffs>/lvs/<instance>/v<layout>/   every map by its name, the programs, `link-<interface>`
 //   <bpffs>/lvs/<instance>/new-<pid>/   being built: renamed to v<layout> when it is complete
-//   <bpffs>/lvs/<instance>/old-<pid>/   being removed
+//   <bpffs>/lvs/<instance>/next-<pid>/  the same, to change places with v<layout>; its links are those of v<layout>,
+//   too <bpffs>/lvs/<instance>/old-<pid>/   being removed
 // bpffs renames atomically, so v<layout> is either complete or not there; what a crash leaves under the other names is
 // garbage that the next start removes. bpffs allows no dot in a name: a dot in an instance or interface name becomes a
 // colon, which neither may contain.
@@ -37,6 +38,9 @@ class Pins {
   [[nodiscard]] Result<Fd> get(const std::string& name) const;
   // All but programs and links.
   [[nodiscard]] Result<std::map<std::string, Fd>> maps() const;
+  // Pins `objects` and the links in the place of all that is pinned now, in one step; the links stay attached. The
+  // kernel must know how to exchange names (Linux 5.16).
+  [[nodiscard]] Result<void> replace_all(const std::vector<std::pair<std::string, int>>& objects);
   // Pins, or replaces what is pinned under the name, in one step.
   [[nodiscard]] Result<void> replace(const std::string& name, int fd);
 
