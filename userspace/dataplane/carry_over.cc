@@ -11,6 +11,19 @@
 #include "dataplane/import_run.h"
 
 namespace xlvs::dataplane {
+namespace {
+
+bool is_closing(std::uint64_t word) {
+  const std::uint32_t state = LVS_WORD_STATE(word);
+  return state == LVS_STATE_TIME_WAIT || state == LVS_STATE_CLOSE || state == LVS_STATE_LAST_ACK;
+}
+
+// Listener and backend agree: most likely it is the same client, too.
+bool same_flow(std::uint64_t a, std::uint64_t b) {
+  return ((a ^ b) >> 28) == 0;
+}
+
+}  // namespace
 
 // Ids stay what they are: flows, listeners and scheduler tables refer to them.
 template <typename Record, typename Used>
@@ -103,42 +116,42 @@ void CarryOver::counters() {
   to_.store_word(to_.fence[0].until, load_word(from_.fence[0].until));
 }
 
-Result<CarryOver::Flows> CarryOver::flows(bool changed) {
+lvs_import CarryOver::encode(const SlotCopy& flow, bool ipv6, bool replace) const {
+  lvs_import out{};
+  encode_address(flow.client.address, out.client);
+  out.client_port = htons(flow.client.port);
+  out.port = htons(flow.destination_port);
+  out.listener = static_cast<__u16>(LVS_WORD_LISTENER(flow.word));
+  out.protocol = from_.vips[out.listener].protocol;
+  out.flags = static_cast<__u8>(LVS_IMPORT_EVERY | (ipv6 ? LVS_IMPORT_IPV6 : 0) | (replace ? LVS_IMPORT_REPLACE : 0));
+  out.state = static_cast<__u8>(LVS_WORD_STATE(flow.word));
+  out.gateway = static_cast<__u8>(LVS_WORD_GATEWAY(flow.word));
+  out.backend = LVS_WORD_BACKEND(flow.word);
+  out.age = static_cast<__u16>(std::min<std::uint32_t>(slot_age(flow.word, tick_now()), 65535));
+  return out;
+}
+
+Result<CarryOver::Flows> CarryOver::flows(Walk walk) {
   const FlowTable table(from_);
   Flows out;
   std::vector<lvs_import> batch;
   batch.reserve(LVS_IMPORT_MAX);
   std::size_t place = 0;
-  const std::uint32_t now = tick_now();
   for (std::size_t number = 0; number < table.bucket_count(); ++number) {
     const Bucket bucket = table.bucket(number);
     if (carried_.size() < place + bucket.slots) carried_.resize(place + bucket.slots);
-    for (unsigned slot = 0; slot < bucket.slots; ++slot) {
-      std::uint64_t& carried = carried_[place + slot];
+    for (unsigned slot = 0; slot < bucket.slots; ++slot, ++place) {
       const std::uint64_t glance = load_word(bucket.state_word(slot));
-      if (glance == carried || LVS_WORD_STATE(glance) <= LVS_STATE_CLAIMED) continue;
+      if (glance == carried_[place] || LVS_WORD_STATE(glance) <= LVS_STATE_CLAIMED) continue;
+      if (is_closing(glance) != (walk == Walk::closing)) continue;
       const auto copy = FlowTable::read(bucket, slot);
-      if (!copy) continue;
-      carried = copy->word;
-      const std::uint32_t listener = LVS_WORD_LISTENER(copy->word);
-      if (listener >= from_.vips.size()) continue;
-      lvs_import flow{};
-      encode_address(copy->client.address, flow.client);
-      flow.client_port = htons(copy->client.port);
-      flow.port = htons(copy->destination_port);
-      flow.protocol = from_.vips[listener].protocol;
-      flow.flags = static_cast<__u8>(LVS_IMPORT_EVERY | (bucket.ipv6 ? LVS_IMPORT_IPV6 : 0) |
-                                     (changed ? LVS_IMPORT_REPLACE : 0));
-      flow.state = static_cast<__u8>(LVS_WORD_STATE(copy->word));
-      flow.gateway = static_cast<__u8>(LVS_WORD_GATEWAY(copy->word));
-      flow.backend = LVS_WORD_BACKEND(copy->word);
-      flow.listener = static_cast<__u16>(listener);
-      flow.age = static_cast<__u16>(std::min<std::uint32_t>(slot_age(copy->word, now), 65535));
-      batch.push_back(flow);
-      if (batch.size() == LVS_IMPORT_MAX)
-        if (auto done = run(batch, out); !done) return tl::make_unexpected(done.error());
+      if (!copy || LVS_WORD_LISTENER(copy->word) >= from_.vips.size()) continue;
+      const bool known = same_flow(copy->word, carried_[place]);
+      carried_[place] = copy->word;
+      batch.push_back(encode(*copy, bucket.ipv6, walk == Walk::open || known == (walk == Walk::closing)));
+      if (batch.size() < LVS_IMPORT_MAX) continue;
+      if (auto done = run(batch, out); !done) return tl::make_unexpected(done.error());
     }
-    place += bucket.slots;
   }
   if (auto done = run(batch, out); !done) return tl::make_unexpected(done.error());
   return out;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // All that an instance has in its maps, into maps of other sizes: ids, names, next hops, counters, flows. Packets go on
-// through the old maps meanwhile. In this order: state(), flows() until little is left, counters(), then the interfaces
-// change to the program of the new maps, then flows() once more for what the last moment brought, and arrived(). Until
-// then the program of the new maps drops packets whose flow it misses, which are sent again, instead of resetting their
-// connections. Nothing is ever changed in the old maps. What packets count between counters() and the change is lost,
-// which is milliseconds' worth.
+// through the old maps meanwhile. In this order: state(), flows(open) until little is left, counters(), then the
+// interfaces change to the program of the new maps, then flows(opened_last) for what the last moment brought,
+// flows(closing), and arrived(). Until then the program of the new maps drops packets whose flow it misses, which are
+// sent again, instead of resetting their connections. Nothing is ever changed in the old maps. What packets count
+// between counters() and the change is lost, which is milliseconds' worth.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,12 @@ class CarryOver {
     std::size_t carried = 0;  // new or changed since the last call
     std::size_t no_room = 0;
   };
-  // `changed`: those that were carried before and have changed are carried again. Not any more when packets go through
-  // the new maps: what they find out is newer.
-  Result<Flows> flows(bool changed);
+  enum class Walk : std::uint8_t {
+    open,         // flows that are new, or have changed since they were carried
+    opened_last,  // the same, when packets go through the new maps: what those have found out is newer
+    closing,  // that only wait for late segments; last, so that none is taken for a newer one of the same client port
+  };
+  Result<Flows> flows(Walk walk);
   void arrived();
 
  private:
@@ -43,6 +46,7 @@ class CarryOver {
   [[nodiscard]] Result<void> copy_hash(const char* map, const char* limit);
   [[nodiscard]] Result<void> copy_tables();
   void copy_control();
+  [[nodiscard]] lvs_import encode(const SlotCopy& flow, bool ipv6, bool replace) const;
   [[nodiscard]] Result<void> run(std::vector<lvs_import>& batch, Flows& out) const;
 
   const Maps& from_;

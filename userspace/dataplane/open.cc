@@ -123,22 +123,25 @@ Result<Opened> resize(Pins pins, const Maps& old, const OpenOptions& options) {
   if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
   CarryOver carry(old, *maps, object->import_program());
   if (auto done = carry.state(); !done) return tl::make_unexpected(done.error());
-  auto all = carry.flows(true);
+  auto all = carry.flows(CarryOver::Walk::open);
   if (!all) return tl::make_unexpected(all.error());
   // The first walk is long, and each one after it has less to do.
   constexpr int kWalks = 5;
   constexpr std::size_t kFew = 100;
   for (int i = 0; i < kWalks; ++i) {
-    const auto more = carry.flows(true);
+    const auto more = carry.flows(CarryOver::Walk::open);
     if (!more) return tl::make_unexpected(more.error());
     if (more->carried < kFew) break;
   }
   if (auto done = pins.replace_all(pinned_objects(*object)); !done) return tl::make_unexpected(done.error());
   carry.counters();
   replace_in_links(pins, object->program());
-  const auto last = carry.flows(false);
+  for (const CarryOver::Walk walk : {CarryOver::Walk::opened_last, CarryOver::Walk::closing}) {
+    const auto last = carry.flows(walk);
+    if (!last) spdlog::error("{}", last.error().message);
+    if (last) all->carried += last->carried, all->no_room += last->no_room;
+  }
   carry.arrived();
-  if (!last) spdlog::error("{}", last.error().message);
   spdlog::info("limits have changed: {} flows are in tables of the new sizes, XDP program {} (instance {})",
                all->carried - all->no_room, program_id(object->program()), options.instance);
   if (all->no_room > 0) spdlog::warn("{} flows found no room in the smaller tables and have ended", all->no_room);
