@@ -23,7 +23,9 @@ using End = ProgramResult::End;
 bool lives(const std::string& argument) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    const std::string line{std::istreambuf_iterator<char>(file), {}};
+    std::string line(4096, '\0');
+    file.read(line.data(), static_cast<std::streamsize>(line.size()));  // nothing of a process that has just ended
+    line.resize(static_cast<std::size_t>(file.gcount()));
     if (line.find(argument) != std::string::npos) return true;
   }
   return false;
