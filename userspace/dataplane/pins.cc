@@ -103,7 +103,7 @@ void unpin_folder(const std::string& folder) {
 Pins::Pins(std::string parent, std::string root, Fd lock)
     : parent_(std::move(parent)),
       root_(std::move(root)),
-      current_("v" + std::to_string(LVS_LAYOUT_VERSION)),
+      current_(fmt::format("v{}", LVS_LAYOUT_VERSION)),
       lock_(std::move(lock)) {}
 
 Pins::~Pins() {

@@ -36,6 +36,7 @@ namespace {
 
 Bytes arp_request(const MacAddress& mac, std::span<const std::uint8_t> sender, const IpAddress& target) {
   Bytes frame;
+  frame.reserve(64);  // g++ 12 warns for no reason of a vector that begins full
   append(frame, kBroadcast);
   append(frame, mac.bytes);
   append(frame, std::array<std::uint8_t, 10>{0x08, 0x06,                      // ARP

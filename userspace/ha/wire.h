@@ -13,6 +13,7 @@ namespace xlvs::ha {
 
 class ByteWriter {
  public:
+  ByteWriter() { out_.reserve(kUsual); }  // also, g++ 12 warns for no reason of a vector that begins full
   void number(std::uint64_t value, unsigned bytes) {
     for (; bytes > 0; --bytes) out_.push_back(static_cast<std::uint8_t>(value >> (8 * (bytes - 1))));
   }
@@ -22,6 +23,7 @@ class ByteWriter {
   [[nodiscard]] std::vector<std::uint8_t> take() { return std::move(out_); }
 
  private:
+  static constexpr std::size_t kUsual = 128;
   std::vector<std::uint8_t> out_;
 };
 
