@@ -49,6 +49,23 @@ Result<void> initialise(Maps& maps) {
   return {};
 }
 
+// With maps of its own, which are empty.
+struct Fresh {
+  BpfObject object;
+  Maps maps;
+};
+
+Result<Fresh> load_fresh(const LimitConfig& limits) {
+  auto object = BpfObject::open();
+  if (!object) return tl::make_unexpected(object.error());
+  if (auto done = object->resize(map_sizes(limits)); !done) return tl::make_unexpected(done.error());
+  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
+  auto maps = open_maps(*object);
+  if (!maps) return tl::make_unexpected(maps.error());
+  if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
+  return Fresh{*std::move(object), *std::move(maps)};
+}
+
 std::vector<std::pair<std::string, int>> pinned_objects(const BpfObject& object) {
   auto objects = object.maps();
   objects.emplace_back(kProgram, object.program());
@@ -58,18 +75,14 @@ std::vector<std::pair<std::string, int>> pinned_objects(const BpfObject& object)
 }
 
 Result<Opened> first_load(Pins pins, const OpenOptions& options) {
-  auto object = BpfObject::open();
-  if (!object) return tl::make_unexpected(object.error());
-  if (auto done = object->resize(map_sizes(options.limits)); !done) return tl::make_unexpected(done.error());
-  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
-  auto maps = open_maps(*object);
-  if (!maps) return tl::make_unexpected(maps.error());
-  if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
-  if (auto done = pins.create(pinned_objects(*object)); !done) return tl::make_unexpected(done.error());
-  Fd program = duplicate(object->program());
+  auto fresh = load_fresh(options.limits);
+  if (!fresh) return tl::make_unexpected(fresh.error());
+  auto& [object, maps] = *fresh;
+  if (auto done = pins.create(pinned_objects(object)); !done) return tl::make_unexpected(done.error());
+  Fd program = duplicate(object.program());
   spdlog::info("loaded XDP program {} (instance {})", program_id(program.get()), options.instance);
-  return Opened{std::move(pins), *std::move(maps), std::move(program), duplicate(object->check_program()),
-                duplicate(object->import_program())};
+  return Opened{std::move(pins), std::move(maps), std::move(program), duplicate(object.check_program()),
+                duplicate(object.import_program())};
 }
 
 bool has_sizes(const Maps& maps, const LimitConfig& limits) {
@@ -114,14 +127,10 @@ Result<Fd> upgrade(Pins& pins, Maps& maps) {
 
 // To maps of other sizes. Whatever fails before the pins are replaced has changed nothing.
 Result<Opened> resize(Pins pins, const Maps& old, const OpenOptions& options) {
-  auto object = BpfObject::open();
-  if (!object) return tl::make_unexpected(object.error());
-  if (auto done = object->resize(map_sizes(options.limits)); !done) return tl::make_unexpected(done.error());
-  if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
-  auto maps = open_maps(*object);
-  if (!maps) return tl::make_unexpected(maps.error());
-  if (auto done = initialise(*maps); !done) return tl::make_unexpected(done.error());
-  CarryOver carry(old, *maps, object->import_program());
+  auto fresh = load_fresh(options.limits);
+  if (!fresh) return tl::make_unexpected(fresh.error());
+  auto& [object, maps] = *fresh;
+  CarryOver carry(old, maps, object.import_program());
   if (auto done = carry.state(); !done) return tl::make_unexpected(done.error());
   auto all = carry.flows(CarryOver::Walk::open);
   if (!all) return tl::make_unexpected(all.error());
@@ -133,9 +142,9 @@ Result<Opened> resize(Pins pins, const Maps& old, const OpenOptions& options) {
     if (!more) return tl::make_unexpected(more.error());
     if (more->carried < kFew) break;
   }
-  if (auto done = pins.replace_all(pinned_objects(*object)); !done) return tl::make_unexpected(done.error());
+  if (auto done = pins.replace_all(pinned_objects(object)); !done) return tl::make_unexpected(done.error());
   carry.counters();
-  replace_in_links(pins, object->program());
+  replace_in_links(pins, object.program());
   for (const CarryOver::Walk walk : {CarryOver::Walk::opened_last, CarryOver::Walk::closing}) {
     const auto last = carry.flows(walk);
     if (!last) spdlog::error("{}", last.error().message);
@@ -143,10 +152,10 @@ Result<Opened> resize(Pins pins, const Maps& old, const OpenOptions& options) {
   }
   carry.arrived();
   spdlog::info("limits have changed: {} flows are in tables of the new sizes, XDP program {} (instance {})",
-               all->carried - all->no_room, program_id(object->program()), options.instance);
+               all->carried - all->no_room, program_id(object.program()), options.instance);
   if (all->no_room > 0) spdlog::warn("{} flows found no room in the smaller tables and have ended", all->no_room);
-  return Opened{std::move(pins), *std::move(maps), duplicate(object->program()), duplicate(object->check_program()),
-                duplicate(object->import_program())};
+  return Opened{std::move(pins), std::move(maps), duplicate(object.program()), duplicate(object.check_program()),
+                duplicate(object.import_program())};
 }
 
 Result<Maps> pinned_maps(const Pins& pins) {
