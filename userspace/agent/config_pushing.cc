@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config_pushing.h"
 
-#include <cstring>
 #include <utility>
 
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include "agent/random_number.h"
 #include "control/json.h"
 
 namespace xlvs::agent {
@@ -14,13 +14,6 @@ namespace {
 
 constexpr PeerPort::Use kUse{ha::PeerUse::config, 2, "configuration of the peer"};
 constexpr std::chrono::milliseconds kTick{100};
-
-std::uint64_t random_number() {
-  const ha::PeerNonce nonce = ha::random_nonce();
-  std::uint64_t number = 0;
-  std::memcpy(&number, nonce.data(), sizeof number);
-  return number;
-}
 
 ErrorKind kind_of(ha::ConfigOutcome outcome) {
   if (outcome == ha::ConfigOutcome::invalid) return ErrorKind::invalid;

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/flow_syncing.h"
 
-#include <cstring>
 #include <utility>
 
 #include <spdlog/spdlog.h>
+
+#include "agent/random_number.h"
 
 namespace xlvs::agent {
 namespace {
 
 constexpr std::uint8_t kFlowsType = ha::kPeerFlows;
 constexpr PeerPort::Use kUse{ha::PeerUse::flows, 1, "flow synchronisation"};
-
-std::uint64_t random_number() {
-  const ha::PeerNonce nonce = ha::random_nonce();
-  std::uint64_t number = 0;
-  std::memcpy(&number, nonce.data(), sizeof number);
-  return number | 1;  // 0 means none
-}
 
 }  // namespace
 
