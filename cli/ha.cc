@@ -79,6 +79,13 @@ std::string conflicts(const HaReport& ha) {
   return text.empty() ? "" : text + "\n";
 }
 
+std::string warnings(const HaReport& ha, bool colour) {
+  std::string text;
+  for (const std::string& warning : ha.warnings)
+    text += fmt::format("{}     {}\n", paint("Warning", Colour::odd, colour), warning);
+  return text;
+}
+
 std::string peer_link(const HaPeerReport& peer, bool colour) {
   auto text = fmt::format("Peer        {} {}", peer.address, paint(peer.state, state_colour(peer.state), colour));
   if (peer.heard_ago) text += fmt::format(", heard {} ago", humanise(*peer.heard_ago));
@@ -106,6 +113,7 @@ std::string show(const HaReport& ha, double now, bool colour) {
   if (ha.mode == "anycast") return text + '\n' + vips(ha, colour);
   if (ha.peer) text += peer_link(*ha.peer, colour);
   if (ha.flows) text += show_flows(*ha.flows, colour);
+  text += warnings(ha, colour);
   text += '\n';
   Table table({left("Instance"), left("Interface"), right("VRID"), right("Priority"), right("Sent"), right("Received"),
                left("Rejected"), left("Peer")});

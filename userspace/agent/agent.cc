@@ -308,7 +308,10 @@ void Agent::start_tickers() {
     update_vips();
   });
   every(kMaintenance, [this] { read_maintenance(); });
-  every(kTellPeer, [this] { tell_peer(); });
+  every(kTellPeer, [this] {
+    tell_peer();
+    pair_->watch();
+  });
   every(kRetryInterfaces, [this] { look_for_drained(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }

@@ -70,24 +70,6 @@ control::HaPeerReport report_peer(const ha::PeerLinkReport& from) {
 
 }  // namespace
 
-std::vector<std::string> ha_warnings(const control::HaReport& ha) {
-  std::vector<std::string> all;
-  if (!ha.peer) return all;
-  const control::HaPeerReport& peer = *ha.peer;
-  const bool peer_is_active = peer.state == "up" && peer.role == "active";
-  if (peer.state == "unheard")
-    all.push_back(fmt::format("nothing has been heard of the peer {} on the peer link", peer.address));
-  else if (peer.state == "silent")
-    all.push_back(fmt::format("the peer link to {} has been silent for {:.0f}s", peer.address, *peer.heard_ago));
-  if (peer_is_active && ha.role == "active") all.emplace_back("this router and the peer are both active");
-  for (const control::HaInstanceReport& instance : ha.instances)
-    if (peer_is_active && instance.silent)
-      all.push_back(fmt::format("the peer is active, but its advertisements are not heard on {}", instance.interface));
-  if (peer.config == "differs")
-    all.push_back(fmt::format("the configuration of the peer {} differs from this router's", peer.address));
-  return all;
-}
-
 control::HaReport report_ha(const ha::SpeakerReport& from, const std::vector<TrackReport>& tracks) {
   control::HaReport report;
   report.mode = "vrrp";
@@ -102,6 +84,9 @@ control::HaReport report_ha(const ha::SpeakerReport& from, const std::vector<Tra
   for (const TrackReport& track : tracks)
     report.tracks.push_back({track.name, track.good, track.reason, track.weight, seconds_since_epoch(track.since)});
   if (from.peer_link) report.peer = report_peer(*from.peer_link);
+  report.warnings = link_warnings(report);
+  const std::vector<std::string> more = election_warnings(from, ha::Clock::now());
+  report.warnings.insert(report.warnings.end(), more.begin(), more.end());
   return report;
 }
 

@@ -50,7 +50,14 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   if (config.stale)
     all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
   add(agent_.interfaces().warnings());
-  if (const auto report = agent_.pair().report()) add(ha_warnings(report_ha(*report, {})));
+  if (const auto report = agent_.pair().report()) add(report_ha(*report, {}).warnings);
+  add(program_warnings(agent_.balancer().config()));
+  if (has_programs(agent_.balancer().config()))
+    if (const std::string why = health::isolated_programs(); !why.empty())
+      all.push_back(
+          fmt::format("programs can not see which of the host's processes they may signal ({}): killall, "
+                      "kill and pkill do not work in them",
+                      why));
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
   if (agent_.config_pushing().accepts()) add(push_warnings(agent_.options().config_path));

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pair.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/post.hpp>
+
+#include "agent/reports.h"
 
 namespace xlvs::agent {
 
@@ -106,6 +109,26 @@ void Pair::resume() {
 
 void Pair::hold(bool held) {
   if (speaker_) speaker_->hold(held);
+}
+
+// What is seen twice is no moment of a change of role.
+void Pair::watch() {
+  std::vector<std::string> now;
+  if (speaker_) now = election_warnings(speaker_->report(), ha::Clock::now());
+  const auto in = [](const std::vector<std::string>& all, const std::string& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  };
+  for (const std::string& warning : now) {
+    if (!in(suspected_, warning) || in(warned_, warning)) continue;
+    warned_.push_back(warning);
+    spdlog::warn("{}", warning);
+  }
+  std::erase_if(warned_, [&](const std::string& warning) {
+    const bool over = !in(now, warning);
+    if (over) spdlog::info("no more: {}", warning);
+    return over;
+  });
+  suspected_ = std::move(now);
 }
 
 void Pair::set_facts(const ha::RouterFacts& facts) {

@@ -60,6 +60,8 @@ class Pair {
   void hold(bool held);
   // What the peer is told, if there is one.
   void set_facts(const ha::RouterFacts& facts);
+  // Logs what is wrong with the election when it begins, and when it has ended. Call every second or so.
+  void watch();
   [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
   [[nodiscard]] std::vector<TrackReport> tracks() const { return tracking_.report(); }
 
@@ -83,3 +85,5 @@ class Pair {
 };
 
 }  // namespace xlvs::agent
+  std::vector<std::string> suspected_;  // warnings of the last watch()
+  std::vector<std::string> warned_;     // those that were logged

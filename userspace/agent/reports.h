@@ -27,7 +27,9 @@ namespace xlvs::agent {
 [[nodiscard]] std::vector<std::string> conflict_warnings(const ha::SpeakerReport& report,
                                                          const std::vector<control::ServiceReport>& services);
 // What is wrong between the two routers of a pair.
-[[nodiscard]] std::vector<std::string> ha_warnings(const control::HaReport& ha);
+[[nodiscard]] std::vector<std::string> link_warnings(const control::HaReport& ha);
+// What is wrong between the routers of a link: each text stays the same for as long as it holds.
+[[nodiscard]] std::vector<std::string> election_warnings(const ha::SpeakerReport& report, ha::Time now);
 [[nodiscard]] control::FlowReport report_flow(const dataplane::Flow& flow);
 
 [[nodiscard]] control::LatenessReport report_lateness(const health::Lateness& lateness);

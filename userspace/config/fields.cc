@@ -103,15 +103,16 @@ void add_ha(Fields& fields, const HaConfig& ha) {
   fields.emplace_back("ha.startup_delay", duration_text(ha.startup_delay));
   for (const VrrpInstanceConfig& instance : ha.instances) {
     const std::string prefix = fmt::format("ha.instances[{}].", instance.name);
-    fields.emplace_back(prefix + "interface", instance.interface);
-    fields.emplace_back(prefix + "vrid", std::to_string(instance.vrid));
-    fields.emplace_back(prefix + "version", std::to_string(instance.version));
-    fields.emplace_back(prefix + "family", std::string(to_string(instance.family)));
-    fields.emplace_back(prefix + "priority", std::to_string(instance.priority));
-    fields.emplace_back(prefix + "advert_interval", duration_text(instance.advert_interval));
-    fields.emplace_back(prefix + "addresses", joined(instance.addresses));
-    fields.emplace_back(prefix + "peers", joined(instance.peers));
-    fields.emplace_back(prefix + "password", instance.password);
+    add(fields, prefix + "interface", instance.interface);
+    add(fields, prefix + "vrid", std::to_string(instance.vrid));
+    add(fields, prefix + "version", std::to_string(instance.version));
+    add(fields, prefix + "family", std::string(to_string(instance.family)));
+    add(fields, prefix + "priority", std::to_string(instance.priority));
+    add(fields, prefix + "advert_interval", duration_text(instance.advert_interval));
+    add(fields, prefix + "addresses", joined(instance.addresses));
+    add(fields, prefix + "peers", joined(instance.peers));
+    if (!instance.only_peers.empty()) add(fields, prefix + "only_peers", joined(instance.only_peers));
+    add_secret(fields, prefix + "password", instance.password);
   }
   if (ha.peer) add_peer(fields, *ha.peer);
 }

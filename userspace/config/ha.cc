@@ -74,6 +74,10 @@ void validate_instance(Diagnostics& diagnostics, ParsedVrrp& instance, const std
   };
   own_family(instance.addresses, config.addresses, "address");
   own_family(instance.peers, config.peers, "peer");
+  own_family(instance.only_peers, config.only_peers, "only_peers");
+  if (!config.peers.empty() && !config.only_peers.empty())
+    diagnostics.error(instance.where, "ha instance {}: with peers nobody else is heard anyway: leave only_peers out",
+                      config.name);
   if (!instance.addresses_given)
     std::copy_if(vips.begin(), vips.end(), std::back_inserter(config.addresses),
                  [&](const IpAddress& vip) { return vip.family() == config.family; });
@@ -161,6 +165,7 @@ void parse_vrrp_instance(Context& context, const Node& node, std::vector<ParsedV
   instance.addresses_given = section.take("addresses") != nullptr;
   read_addresses(section, "addresses", instance.addresses);
   read_addresses(section, "peers", instance.peers);
+  read_addresses(section, "only_peers", instance.only_peers);
   section.text("password", config.password);
   section.finish();
   if (section.is_mapping()) instances.push_back(std::move(instance));

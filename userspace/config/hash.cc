@@ -73,6 +73,7 @@ std::string shared_hash(Config config) {
       instance.priority = standard.priority;
       instance.peers.clear();
     }
+      instance.only_peers.clear();
     config.ha->track.clear();
     if (config.ha->peer) {
       config.ha->peer->local = config.ha->peer->address = {};

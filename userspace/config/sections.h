@@ -55,6 +55,7 @@ struct ParsedVrrp {
   bool addresses_given = false;
   std::vector<Located<IpAddress>> addresses;
   std::vector<Located<IpAddress>> peers;
+  std::vector<Located<IpAddress>> only_peers;
 };
 
 struct ParsedHa {

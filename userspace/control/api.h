@@ -219,7 +219,8 @@ struct HaReport {
   std::vector<HaVipReport> vips;  // anycast: all
   std::optional<HaFlowsReport> flows;  // nullopt: not synchronised
   std::vector<HaTrackReport> tracks;
-  std::optional<HaPeerReport> peer;  // nullopt: no peer link
+  std::optional<HaPeerReport> peer;   // nullopt: no peer link
+  std::vector<std::string> warnings;  // what an operator should look at
 };
 
 // A DNS name that backends are given by.

@@ -98,6 +98,7 @@ void visit(auto& field, Is<HaReport> auto& v) {
   field("flows", v.flows);
   field("tracks", v.tracks);
   field("peer", v.peer);
+  field("warnings", v.warnings);
 }
 
 }  // namespace xlvs::control

@@ -25,6 +25,7 @@ struct VrrpInstanceConfig {
   Milliseconds advert_interval{1000};  // v3: 10 ms .. 40.95 s in steps of 10 ms; v2: whole seconds up to 255 s
   std::vector<IpAddress> addresses;    // resolved: the listeners' of this family when left out
   std::vector<IpAddress> peers;        // unicast to these; empty: multicast
+  std::vector<IpAddress> only_peers;   // multicast: advertisements of others are refused; empty: of nobody
   std::string password;                // v2: simple password, up to 8 characters; empty: none
   friend bool operator==(const VrrpInstanceConfig&, const VrrpInstanceConfig&) = default;
 };

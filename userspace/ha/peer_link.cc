@@ -87,6 +87,19 @@ void PeerLink::hear(Time now, const PeerMessage& message) {
   alive_ = true;
 }
 
+PeerView PeerLink::view() const {
+  PeerView view;
+  if (!alive_ || !own_) return view;
+  view.alive = true;
+  view.active = peer_->role == Role::active;
+  view.takes_part = peer_->role == Role::backup;
+  view.before = std::tuple(!own_->released, own_->priority, own_->source) <
+                std::tuple(!peer_->released, peer_->priority, peer_->source);
+  view.sources.push_back(peer_->source);
+  for (const PeerInstance& instance : peer_->instances) view.sources.push_back(instance.source);
+  return view;
+}
+
 bool PeerLink::must_yield() const {
   if (!own_ || own_->role != Role::active || !peer_is_active()) return false;
   return std::tie(own_->priority, own_->source) < std::tie(peer_->priority, peer_->source);

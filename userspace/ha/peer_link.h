@@ -46,6 +46,8 @@ class PeerLink {
   [[nodiscard]] bool searches() const { return own_ && own_->role == Role::active && !alive_; }
   // Alive, and says that it is active.
   [[nodiscard]] bool peer_is_active() const { return alive_ && peer_->role == Role::active; }
+  // What the election may make of all that.
+  [[nodiscard]] PeerView view() const;
   // Both are active, and this router is the one to yield: the one of lower priority, then of the lower address.
   [[nodiscard]] bool must_yield() const;
   [[nodiscard]] const PeerChannelCounts& counts() const { return channel_.counts(); }

@@ -30,6 +30,15 @@ struct RouterFacts {
 };
 inline constexpr std::size_t kLongestConfigHash = 64;
 
+// One of a router's VRRP instances, as it is configured.
+struct PeerInstance {
+  std::uint8_t vrid = 1;
+  std::uint8_t priority = 100;
+  IpAddress source;  // of its advertisements
+  friend bool operator==(const PeerInstance&, const PeerInstance&) = default;
+};
+inline constexpr std::size_t kMostPeerInstances = 48;  // that are told; a datagram has room for more than anybody has
+
 struct PeerState {
   Role role = Role::init;
   std::uint8_t priority = 0;                // in force, of the first instance
@@ -37,14 +46,16 @@ struct PeerState {
   IpAddress source;                         // of the first instance's advertisements: decides between equal priorities
   std::chrono::milliseconds interval{200};  // between its heartbeats; 1 ms .. 60 s
   RouterFacts facts;
+  std::vector<PeerInstance> instances;  // none of a router that does not tell: an earlier version
   friend bool operator==(const PeerState&, const PeerState&) = default;
 };
 
 // The body of a heartbeat: role, flags, priority, family of source (4 or 6), source (16), interval in ms (4),
-// generation (8), services, services up, backends, backends up (4 each), length of the hash, hash. Numbers are
-// big-endian.
+// generation (8), services, services up, backends, backends up (4 each), length of the hash, hash, number of instances,
+// and of each vrid, priority, family and source (16). Numbers are big-endian.
 [[nodiscard]] std::vector<std::uint8_t> encode(const PeerState& state);
-// nullopt: too short, or a value that no router sends. Bytes behind the hash are left to later versions.
+// nullopt: too short, or a value that no router sends. Earlier versions end with the hash; bytes behind the instances
+// are left to later ones.
 [[nodiscard]] std::optional<PeerState> decode_state(std::span<const std::uint8_t> body);
 
 }  // namespace xlvs::ha

@@ -21,6 +21,7 @@ MemberConfig member_config(const VrrpInstanceConfig& from, const IpAddress& sour
   member.interval = from.advert_interval;
   member.source = source;
   member.vips = from.addresses;
+  member.peers = from.peers.empty() ? from.only_peers : from.peers;
   if (!from.password.empty()) {
     member.password.emplace();
     std::copy_n(from.password.begin(), std::min(from.password.size(), member.password->size()),

@@ -48,8 +48,10 @@ struct PeerLinkReport {
 struct InstanceReport {
   std::string name;
   std::string interface;
+  Family family = Family::ipv4;
   std::uint8_t vrid = 0;
-  std::uint8_t priority = 0;  // in force
+  std::uint8_t priority = 0;    // in force
+  std::uint8_t configured = 0;  // priority
   bool link_up = true;
   bool silent = false;  // backup, and nobody is heard
   std::uint64_t sent = 0;
@@ -58,6 +60,8 @@ struct InstanceReport {
   std::map<std::string, std::uint64_t> rejected;  // by reason: AdvertisementError, Heard
   std::uint64_t announcements = 0;                // gratuitous ARP and unsolicited NA
   std::optional<PeerReport> peer;                 // who was heard last
+  std::chrono::milliseconds interval{1000};
+  Oddities oddities;
   std::uint64_t conflicts = 0;
   std::optional<ConflictReport> conflict;  // the last
 };

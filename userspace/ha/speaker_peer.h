@@ -31,6 +31,7 @@ class SpeakerPeer {
   // over from a router that is not heard, and to yield to it, would not go together.
   [[nodiscard]] bool has_a_say() const { return config_.takeover == Takeover::both_silent; }
   [[nodiscard]] bool is_active() const { return has_a_say() && link_.peer_is_active(); }
+  [[nodiscard]] PeerView view() const { return has_a_say() ? link_.view() : PeerView{}; }
   [[nodiscard]] bool must_yield() const { return has_a_say() && link_.must_yield(); }
   [[nodiscard]] PeerLinkReport report() const;
 

@@ -44,6 +44,9 @@ ThreadedSpeaker::ThreadedSpeaker(GroupConfig config, std::vector<SpeakerInstance
     instance.interface = instances_[i].interface.name;
     instance.vrid = group_.config().members[i].vrid;
     instance.priority = group_.priority(i);
+    instance.family = group_.config().members[i].source.family();
+    instance.configured = group_.config().members[i].priority;
+    instance.interval = group_.config().members[i].interval;
     instance.link_up = instances_[i].interface.up;
   }
   report_.since = std::chrono::system_clock::now();
@@ -238,13 +241,16 @@ void ThreadedSpeaker::turn() {
 void ThreadedSpeaker::hear_peer(Time now) {
   if (!peer_) return;
   if (peer_->hear(now)) apply(now, group_.search(now));
-  group_.veto(peer_->is_active());
+  group_.see_peer(now, peer_->view());
   if (peer_->must_yield() || (group_.lapsed(now) && peer_->is_active()))
     apply(now, group_.yield(now, "the peer is active, too, as the peer link says"));
   tell_peer(now);  // priority and release may have changed, too
   const std::lock_guard lock(mutex_);
   report_.peer_link = peer_->report();
-  for (std::size_t i = 0; i < instances_.size(); ++i) report_.instances[i].silent = group_.is_silent(i, now);
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    report_.instances[i].silent = group_.is_silent(i, now);
+    report_.instances[i].oddities = group_.oddities(i);
+  }
 }
 
 void ThreadedSpeaker::tell_peer(Time now) {
@@ -253,6 +259,8 @@ void ThreadedSpeaker::tell_peer(Time now) {
   state.role = group_.role();
   state.priority = group_.priority(0);
   state.released = group_.released();
+  for (const MemberConfig& member : group_.config().members)
+    state.instances.push_back({member.vrid, member.priority, member.source});
   peer_->tell(now, std::move(state));
 }
 
@@ -286,14 +294,26 @@ void ThreadedSpeaker::judge_claims(Time now) {
   }
 }
 
+// Every instance of an interface sees what arrives there; its own socket gives it to the one it is for.
+bool ThreadedSpeaker::is_for_another(std::size_t index, const Advertisement& advertisement) const {
+  const std::vector<MemberConfig>& members = group_.config().members;
+  if (members[index].vrid == advertisement.vrid) return false;
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if (members[i].vrid == advertisement.vrid && members[i].source.family() == members[index].source.family() &&
+        instances_[i].interface.ifindex == instances_[index].interface.ifindex)
+      return true;
+  return false;
+}
+
 void ThreadedSpeaker::receive(Time now, std::size_t index) {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
     const auto packet = instances_[index].socket.receive();
     if (!packet) return;
     const auto decoded = decode(packet->message, {packet->source, packet->destination}, packet->ttl);
+    if (decoded && is_for_another(index, *decoded)) continue;
     Heard heard = Heard::taken;
     Step step;
-    if (decoded) step = group_.receive(now, *decoded, packet->source, heard);
+    if (decoded) step = group_.receive(now, index, *decoded, packet->source, heard);
     note_received(now, index, *packet, decoded, heard);
     apply(now, step);
   }
@@ -362,6 +382,7 @@ void ThreadedSpeaker::note_received(Time now, std::size_t index, const VrrpPacke
                                     const tl::expected<Advertisement, AdvertisementError>& decoded, Heard heard) {
   const std::lock_guard lock(mutex_);
   InstanceReport& report = report_.instances[index];
+  report.oddities = group_.oddities(index);
   if (!decoded) {
     report.rejected[std::string(to_string(decoded.error()))]++;
   } else if (heard != Heard::taken) {

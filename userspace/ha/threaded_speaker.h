@@ -62,6 +62,7 @@ class ThreadedSpeaker final : public Speaker {
   void turn();
   void receive(Time now);
   void receive(Time now, std::size_t index);
+  [[nodiscard]] bool is_for_another(std::size_t index, const Advertisement& advertisement) const;
   void receive_claims(Time now, SpeakerInstance& instance);
   void judge_claims(Time now);
   [[nodiscard]] bool is_own(const MacAddress& mac) const;

@@ -32,6 +32,10 @@ std::string_view to_string(Heard heard) {
       return "interval_mismatch";
     case Heard::password:
       return "password";
+    case Heard::stranger:
+      return "stranger";
+    case Heard::addresses:
+      return "addresses";
     case Heard::own:
       return "own";
     case Heard::owner:
@@ -103,6 +107,8 @@ void Group::become_active(Step& step, Time now, std::string reason) {
   step.changed = role_;
   step.reason = std::move(reason);
   released_ = false;  // somebody has to do it
+  nobody_since_.reset();
+  elected_by_link_ = false;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     members_[i].deadline = now;
     advertise(step, now, i);
@@ -115,8 +121,13 @@ void Group::become_backup(Step& step, Time now, std::string reason) {
     step.reason = std::move(reason);
   }
   role_ = Role::backup;
+  elected_by_link_ = false;
   backup_since_ = now;
-  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].deadline = now + active_down_interval(i);
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    members_[i].deadline = now + active_down_interval(i);
+    members_[i].stopped = false;
+  }
+  if (peer_.alive && !peer_.active) nobody_since_ = now;
 }
 
 void Group::become_init(Step& step, std::string reason) {
@@ -127,6 +138,8 @@ void Group::become_init(Step& step, std::string reason) {
     step.reason = std::move(reason);
   }
   role_ = Role::init;
+  nobody_since_.reset();
+  elected_by_link_ = false;
 }
 
 // From init: RFC 9568, section 6.4.1.
@@ -189,14 +202,24 @@ Step Group::stop(Time) {
 std::optional<Time> Group::next_due() const {
   if (role_ == Role::init) return starts_at_;
   const auto by_deadline = [](const Member& a, const Member& b) { return a.deadline < b.deadline; };
-  // A backup group acts when the last of its members has lost the active router, an active one for each member.
   if (role_ == Role::active) return std::min_element(members_.begin(), members_.end(), by_deadline)->deadline;
-  const Time due = std::max_element(members_.begin(), members_.end(), by_deadline)->deadline;
-  // A deadline that passes although somebody was heard shortly before is that of a router which preempts, or which is
-  // left the role; any other is silence.
-  for (std::size_t i = 0; vetoed_ && i < members_.size(); ++i)
-    if (members_[i].heard_at + 3 * members_[i].heard_interval <= due) return std::nullopt;
-  return due;
+  const auto silence = silence_due();
+  const auto link = link_due();
+  if (silence && link) return std::min(*silence, *link);
+  return silence ? silence : link;
+}
+
+// A backup group acts when the last of its members has lost the active router.
+std::optional<Time> Group::silence_due() const {
+  const auto last = std::max_element(members_.begin(), members_.end(),
+                                     [](const Member& a, const Member& b) { return a.deadline < b.deadline; });
+  if (!peer_.alive || !peer_.active) return last->deadline;
+  if (peer_.before) return std::nullopt;
+  // A deadline that passes although somebody was heard shortly before is that of a router which preempts; any other is
+  // silence.
+  for (const Member& member : members_)
+    if (member.stopped || member.heard_at + 3 * member.heard_interval <= last->deadline) return std::nullopt;
+  return last->deadline;
 }
 
 bool Group::is_silent(std::size_t member, Time now) const {
@@ -213,8 +236,10 @@ Step Group::tick(Time now) {
   } else if (role_ == Role::active) {
     for (std::size_t i = 0; i < members_.size(); ++i)
       if (now >= members_[i].deadline) advertise(step, now, i);
-  } else if (const auto due = next_due(); due && now >= *due) {
+  } else if (const auto silence = silence_due(); silence && now >= *silence) {
     become_active(step, now, "no active router was heard");
+  } else if (const auto link = link_due(); link && now >= *link) {
+    elect_by_link(step, now);
   }
   return step;
 }
@@ -222,10 +247,11 @@ Step Group::tick(Time now) {
 // RFC 9568, section 6.4.2 (450 and following).
 void Group::hear_as_backup(Time now, std::size_t index, const Advertisement& advertisement) {
   Member& member = members_[index];
-  if (advertisement.priority == kPriorityStop) {
+  member.stopped = advertisement.priority == kPriorityStop;
+  if (member.stopped) {
     member.deadline = now + skew(index);
   } else if (advertisement.priority >= member.priority || !may_preempt(now)) {
-    if (advertisement.version == VrrpVersion::v3) member.heard_interval = advertisement.interval;
+    member.heard_interval = adopted(index, advertisement);
     member.deadline = now + active_down_interval(index);
   }
 }
@@ -238,37 +264,73 @@ void Group::hear_as_active(Step& step, Time now, std::size_t index, const Advert
   const bool better = advertisement.priority > member.priority ||
                       (advertisement.priority == member.priority && source > config_.members[index].source);
   const bool lapsed_now = lapsed(now);
-  if (!stops && (better || lapsed_now)) {
-    if (advertisement.version == VrrpVersion::v3) member.heard_interval = advertisement.interval;
+  if (!stops && better && !lapsed_now && is_overruled(index, source)) {
+    member.oddities.overruled = {source, advertisement.priority, now};
+  } else if (!stops && (better || lapsed_now)) {
+    member.heard_interval = adopted(index, advertisement);
     become_backup(step, now,
                   lapsed_now ? fmt::format("{} became active while this router was silent", source.to_string())
                              : fmt::format("{} sends priority {}", source.to_string(), advertisement.priority));
-  } else {
-    // Answered at once, so that a second active router yields (or a switch learns) without waiting for the next beat.
+  } else if (now >= member.next_answer) {
+    // Answered at once, so that a second active router yields (or a switch learns) without waiting for the next beat;
+    // but whoever sends many must not make this router send as many.
+    member.next_answer = now + config_.members[index].interval / 10;
     member.deadline = now;
     advertise(step, now, index);
   }
 }
 
-Step Group::receive(Time now, const Advertisement& advertisement, const IpAddress& source, Heard& heard) {
+Heard Group::judge(std::size_t index, const Advertisement& advertisement, const IpAddress& source) const {
+  const MemberConfig* found = &config_.members[index];
+  if (found->vrid != advertisement.vrid || found->source.family() != source.family()) return Heard::unknown_vrid;
+  const std::vector<IpAddress>& peers = found->peers;
+  if (source == found->source) return Heard::own;
+  if (!peers.empty() && std::find(peers.begin(), peers.end(), source) == peers.end()) return Heard::stranger;
+  if (found->version != advertisement.version) return Heard::version;
+  if (found->password != advertisement.password) return Heard::password;
+  if (found->version == VrrpVersion::v2 && found->interval != advertisement.interval) return Heard::interval;
+  return Heard::taken;
+}
+
+// What people should know of it; refuses those of another virtual router.
+void Group::note(Time now, std::size_t index, const Advertisement& advertisement, const IpAddress& source,
+                 Heard& heard) {
+  const MemberConfig& config = config_.members[index];
+  Oddities& oddities = members_[index].oddities;
+  if (auto differ = compare_addresses(config.vips, advertisement.addresses)) {
+    differ->source = source;
+    differ->at = now;
+    if (differ->foreign) heard = Heard::addresses;
+    oddities.addresses = std::move(differ);
+    if (heard != Heard::taken) return;
+  } else if (oddities.addresses && oddities.addresses->source == source) {
+    oddities.addresses.reset();
+  }
+  if (adopted(index, advertisement) < advertisement.interval)
+    oddities.interval = {source, advertisement.interval, now};
+  else if (oddities.interval && oddities.interval->source == source)
+    oddities.interval.reset();
+}
+
+Step Group::receive(Time now, std::size_t index, const Advertisement& advertisement, const IpAddress& source,
+                    Heard& heard) {
   Step step;
-  const auto refuse = [&](Heard why) {
-    heard = why;
-    return step;
+  heard = judge(index, advertisement, source);
+  if (heard != Heard::taken) return step;
+  note(now, index, advertisement, source, heard);
+  if (heard != Heard::taken) return step;
+  const MemberConfig& config = config_.members[index];
+  if (config.priority == kPriorityOwner) heard = Heard::owner;
+  if (role_ == Role::init) heard = Heard::not_started;
+  if (heard != Heard::taken) return step;
+  Member& member = members_[index];
+  member.heard_at = now;
+  member.heard_from = source;
+  member.heard_priority = advertisement.priority;
+  const auto among = [&](const std::vector<IpAddress>& all) {
+    return std::find(all.begin(), all.end(), source) != all.end();
   };
-  const auto found = std::find_if(config_.members.begin(), config_.members.end(), [&](const MemberConfig& member) {
-    return member.vrid == advertisement.vrid && member.source.family() == source.family();
-  });
-  if (found == config_.members.end()) return refuse(Heard::unknown_vrid);
-  const auto index = static_cast<std::size_t>(found - config_.members.begin());
-  if (found->version != advertisement.version) return refuse(Heard::version);
-  if (found->password != advertisement.password) return refuse(Heard::password);
-  if (found->version == VrrpVersion::v2 && found->interval != advertisement.interval) return refuse(Heard::interval);
-  if (source == found->source) return refuse(Heard::own);
-  if (found->priority == kPriorityOwner) return refuse(Heard::owner);
-  if (role_ == Role::init) return refuse(Heard::not_started);
-  heard = Heard::taken;
-  members_[index].heard_at = now;
+  if (among(config.peers) && !among(peer_.sources)) member.trusted_at = now;
   if (role_ == Role::backup)
     hear_as_backup(now, index, advertisement);
   else

@@ -8,6 +8,7 @@
 // groups do).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "ha/advertisement.h"
+#include "ha/heard.h"
 
 namespace xlvs::ha {
 
@@ -37,6 +39,7 @@ struct MemberConfig {
   std::chrono::milliseconds interval{1000};  // between advertisements; v2: whole seconds
   IpAddress source;                          // what this router sends from: decides between equal priorities
   std::vector<IpAddress> vips;
+  std::vector<IpAddress> peers;                         // not empty: who may advertise
   std::optional<std::array<std::uint8_t, 8>> password;  // v2
 };
 
@@ -61,18 +64,35 @@ struct Step {
 // What became of an advertisement that decode() accepted.
 enum class Heard : std::uint8_t {
   taken,
-  unknown_vrid,  // no member has it
+  unknown_vrid,  // not the member's
   version,       // the member speaks the other version
   interval,      // v2: differs from ours (RFC 3768, section 7.1)
   password,      // v2: differs from ours
+  stranger,      // the member has `peers`, and this is none of them
+  addresses,     // none of them is the member's: another virtual router with its vrid
   own,           // from ourselves: a loop, or somebody with our address
   owner,         // we own the address: whoever sends this is misconfigured (RFC 9568, section 7.1)
   not_started,
 };
 [[nodiscard]] std::string_view to_string(Heard heard);
 
+// What the authenticated peer link says of the other router of the pair, if it counts in the election.
+struct PeerView {
+  bool alive = false;              // otherwise nothing is known
+  bool active = false;             // it says that it is
+  bool takes_part = false;         // it is backup, and could become active
+  bool before = false;             // between the two this router is the one to wait: of lower priority, or released
+  std::vector<IpAddress> sources;  // of its advertisements
+};
+
 // While a restart is under way.
 inline constexpr std::chrono::milliseconds kLeaveInterval{1000};
+
+// The active router's interval is adopted, as RFC 9568 wants it, but nobody makes a backup router wait for longer than
+// this: an advertisement is not authenticated.
+[[nodiscard]] constexpr std::chrono::milliseconds greatest_adopted(std::chrono::milliseconds own) {
+  return std::max(10 * own, own + kLeaveInterval);
+}
 
 class Group {
  public:
@@ -90,11 +110,14 @@ class Group {
   // what has come meanwhile.
   [[nodiscard]] Step tick(Time now);
   [[nodiscard]] std::optional<Time> next_due() const;
-  // An advertisement of this family arrived on the members' interface; finds the member by vrid and family.
   // Advertisements beside those that are due, which stay due: when active, and there may be another active router that
   // should learn of this one as soon as it can.
   [[nodiscard]] Step search(Time now);
-  [[nodiscard]] Step receive(Time now, const Advertisement& advertisement, const IpAddress& source, Heard& heard);
+  // An advertisement arrived on this member's interface, by its family. Nothing but a better
+  // router of the same virtual router takes the role away: advertisements of other addresses are refused, and answers
+  // to those of lower priority are at most ten per interval.
+  [[nodiscard]] Step receive(Time now, std::size_t member, const Advertisement& advertisement, const IpAddress& source,
+                             Heard& heard);
 
   // Tracking. Priority: the one in force from now on, 1..254 (of an owner: ignored). Fault: the group leaves the
   // election while any member has one.
@@ -106,9 +129,11 @@ class Group {
   void resume() { released_ = false; }
   // While held (flow tables are not yet in step with the peer's) the group does not preempt either.
   void hold(bool held) { held_ = held; }
-  // While vetoed (the peer link says that the other router is alive and active) silence alone is no reason to take
-  // over. Preempting one whose advertisements all members hear still is, and so is one that says that it stops.
-  void veto(bool vetoed) { vetoed_ = vetoed; }
+  // What the peer link says now. While the peer is active, silence is no reason to take over, and an advertisement that
+  // says that it stops is none before the link says so, too; preempting one whose advertisements all members hear
+  // still is, if the peer is not `before` this router. While neither router of the pair is active for some intervals,
+  // whatever is advertised by whom, one of them becomes active, and stays so against who is not the peer.
+  void see_peer(Time now, PeerView peer);
   // Active: steps back without a word, because another router is active, too, and this one is to yield.
   [[nodiscard]] Step yield(Time now, std::string reason);
 
@@ -128,6 +153,7 @@ class Group {
   [[nodiscard]] Duration active_down_interval(std::size_t member) const;
   [[nodiscard]] std::uint8_t priority(std::size_t member) const { return members_[member].priority; }
   [[nodiscard]] const GroupConfig& config() const { return config_; }
+  [[nodiscard]] const Oddities& oddities(std::size_t member) const { return members_[member].oddities; }
 
  private:
   struct Member {
@@ -135,9 +161,15 @@ class Group {
     bool fault = false;
     std::chrono::milliseconds heard_interval{1000};  // the active router's
     Time heard_at{};                                 // the last advertisement that was taken, of whatever priority
-    Time lease_end{};                                // active: see lease_end()
-    Time deadline{};                                 // init: none; backup: takes the active router for dead; active:
-                                                     // sends the next advertisement
+    IpAddress heard_from;                            // who sent it
+    std::uint8_t heard_priority = 0;
+    bool stopped = false;            // it said that its sender stops
+    std::optional<Time> trusted_at;  // the last one of a configured router that is not the link's peer
+    Time next_answer{};              // active: no earlier is a lower priority answered
+    Oddities oddities;
+    Time lease_end{};  // active: see lease_end()
+    Time deadline{};   // init: none; backup: takes the active router for dead; active:
+                       // sends the next advertisement
   };
 
   [[nodiscard]] Duration skew(std::size_t member) const;
@@ -150,6 +182,13 @@ class Group {
   void become_backup(Step& step, Time now, std::string reason);
   void become_init(Step& step, std::string reason);
   void enter_election(Step& step, Time now, std::string reason);
+  [[nodiscard]] Heard judge(std::size_t member, const Advertisement& advertisement, const IpAddress& source) const;
+  void note(Time now, std::size_t member, const Advertisement& advertisement, const IpAddress& source, Heard& heard);
+  [[nodiscard]] std::chrono::milliseconds adopted(std::size_t member, const Advertisement& advertisement) const;
+  [[nodiscard]] std::optional<Time> silence_due() const;
+  [[nodiscard]] std::optional<Time> link_due() const;
+  [[nodiscard]] bool is_overruled(std::size_t member, const IpAddress& source) const;
+  void elect_by_link(Step& step, Time now);
   void hear_as_backup(Time now, std::size_t member, const Advertisement& advertisement);
   void hear_as_active(Step& step, Time now, std::size_t member, const Advertisement& advertisement,
                       const IpAddress& source);
@@ -162,7 +201,9 @@ class Group {
   Time backup_since_{};
   bool released_ = false;
   bool held_ = false;
-  bool vetoed_ = false;
+  PeerView peer_;
+  std::optional<Time> nobody_since_;  // backup: the link says that the peer is not active either
+  bool elected_by_link_ = false;      // active because of that
 };
 
 }  // namespace xlvs::ha

@@ -103,14 +103,14 @@ void set_ipv6(Options& options, unsigned ifindex, bool unicast) {
       .set(IPPROTO_IPV6, IPV6_MULTICAST_IF, static_cast<int>(ifindex), "IPV6_MULTICAST_IF");
 }
 
-// IPv4 raw sockets deliver the IP header.
-std::optional<VrrpPacket> without_ip_header(std::span<const std::uint8_t> bytes) {
+// IPv4 raw sockets deliver the IP header, which the kernel has looked at. Without one: an empty packet.
+VrrpPacket without_ip_header(std::span<const std::uint8_t> bytes) {
+  VrrpPacket packet;
   iphdr header{};
-  if (bytes.size() < sizeof header) return std::nullopt;
+  if (bytes.size() < sizeof header) return packet;
   std::memcpy(&header, bytes.data(), sizeof header);
   const std::size_t length = header.ihl * std::size_t{4};
-  if (length < sizeof header || bytes.size() < length) return std::nullopt;
-  VrrpPacket packet;
+  if (length < sizeof header || bytes.size() < length) return packet;
   packet.source = address_of(in_addr{header.saddr});
   packet.destination = address_of(in_addr{header.daddr});
   packet.ttl = header.ttl;
@@ -118,8 +118,7 @@ std::optional<VrrpPacket> without_ip_header(std::span<const std::uint8_t> bytes)
   return packet;
 }
 
-std::optional<VrrpPacket> with_control(msghdr& message, const sockaddr_storage& from,
-                                       std::span<const std::uint8_t> bytes) {
+VrrpPacket with_control(msghdr& message, const sockaddr_storage& from, std::span<const std::uint8_t> bytes) {
   VrrpPacket packet;
   sockaddr_in6 source{};
   std::memcpy(&source, &from, sizeof source);
@@ -197,7 +196,7 @@ Result<VrrpSocket> VrrpSocket::open(const LocalInterface& interface, const IpAdd
                 std::strerror(errno), denied ? " (CAP_NET_RAW is needed)" : "");
   }
   if (!unicast) peers.push_back(vrrp_multicast(source.family()));
-  VrrpSocket result(fd, interface.ifindex, source, std::move(peers), unicast);
+  VrrpSocket result(fd, interface.ifindex, source, std::move(peers));
 
   ifreq device{};
   interface.name.copy(device.ifr_name, sizeof device.ifr_name - 1);
@@ -216,8 +215,7 @@ VrrpSocket::VrrpSocket(VrrpSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       ifindex_(other.ifindex_),
       source_(other.source_),
-      destinations_(std::move(other.destinations_)),
-      unicast_(other.unicast_) {}
+      destinations_(std::move(other.destinations_)) {}
 
 VrrpSocket::~VrrpSocket() {
   if (fd_ >= 0) close(fd_);
@@ -261,24 +259,19 @@ int VrrpSocket::send(const IpAddress& destination, std::span<const std::uint8_t>
 std::optional<VrrpPacket> VrrpSocket::receive() {
   std::array<std::uint8_t, kLargestMessage + 60> buffer;
   alignas(cmsghdr) std::array<char, 256> control{};
-  for (;;) {
-    sockaddr_storage from{};
-    iovec part{buffer.data(), buffer.size()};
-    msghdr message{};
-    message.msg_name = &from;
-    message.msg_namelen = sizeof from;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t n = recvmsg(fd_, &message, 0);
-    if (n < 0) return std::nullopt;
-    const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(n));
-    auto packet = from.ss_family == AF_INET6 ? with_control(message, from, bytes) : without_ip_header(bytes);
-    if (!packet) continue;
-    const bool known = std::find(destinations_.begin(), destinations_.end(), packet->source) != destinations_.end();
-    if (!unicast_ || known) return packet;
-  }
+  sockaddr_storage from{};
+  iovec part{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_name = &from;
+  message.msg_namelen = sizeof from;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t n = recvmsg(fd_, &message, 0);
+  if (n < 0) return std::nullopt;
+  const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(n));
+  return from.ss_family == AF_INET6 ? with_control(message, from, bytes) : without_ip_header(bytes);
 }
 
 }  // namespace xlvs::ha

@@ -53,18 +53,17 @@ class VrrpSocket {
   [[nodiscard]] std::span<const IpAddress> destinations() const { return destinations_; }
   // An errno value; 0: sent.
   [[nodiscard]] int send(const IpAddress& destination, std::span<const std::uint8_t> message);
-  // The next packet that waits; nullopt: none. From anybody but the peers, if there are peers: not returned.
+  // The next packet that waits, from whomever; nullopt: none.
   [[nodiscard]] std::optional<VrrpPacket> receive();
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
-  VrrpSocket(int fd, unsigned ifindex, const IpAddress& source, std::vector<IpAddress> destinations, bool unicast)
-      : fd_(fd), ifindex_(ifindex), source_(source), destinations_(std::move(destinations)), unicast_(unicast) {}
+  VrrpSocket(int fd, unsigned ifindex, const IpAddress& source, std::vector<IpAddress> destinations)
+      : fd_(fd), ifindex_(ifindex), source_(source), destinations_(std::move(destinations)) {}
   int fd_;
   unsigned ifindex_;
   IpAddress source_;
   std::vector<IpAddress> destinations_;
-  bool unicast_;
 };
 
 }  // namespace xlvs::ha

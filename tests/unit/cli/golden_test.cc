@@ -64,6 +64,10 @@ Peer link   sent 325 (2 errors), received 0, rejected key 3, source 1, takeover 
 Instance  Interface  VRID  Priority  Sent  Received  Rejected  Peer
 outside   wan0         51       100     0       650  0         198.51.100.1 priority 150, 0s ago
 )");
+  lvsd.canned.ha->warnings = {"no router of the pair is active"};
+  EXPECT_THAT(run({"ha", "status"}).out,
+              testing::HasSubstr("takeover both_silent\nWarning     no router of the pair is active\n\nInstance"));
+  lvsd.canned.ha->warnings.clear();
   peer = {"192.168.7.1", "up", "both_silent", "active", 150, false, 0.05, "differs", 3, 2, 1, 5, 4,
           325,           0,    324,           {},       {},  {}};
   lvsd.canned.ha->peer = peer;

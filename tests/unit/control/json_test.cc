@@ -129,7 +129,8 @@ HaReport ha() {
           {{"192.0.2.1", false, "released"}, {"2001:db8::1", true, ""}},
           ha_flows(),
           {ha_track()},
-          ha_peer()};
+          ha_peer(),
+          {"no router of the pair is active"}};
 }
 NameReport name() {
   return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};

@@ -14,7 +14,7 @@ TEST_F(VrrpTest, TheLeaseEndsBeforeAnyBackupTakesOver) {
   Group backup(single(254));
   std::ignore = backup.start(at(0));
   Heard ignored{};
-  std::ignore = backup.receive(at(last), heard(255), ip("10.0.0.9"), ignored);
+  std::ignore = backup.receive(at(last), 0, heard(255), ip("10.0.0.9"), ignored);
   EXPECT_GT(*backup.next_due(), group->lease_end());
 }
 
@@ -82,9 +82,9 @@ TEST_F(VrrpTest, LeavingMakesBackupsWait) {
   Group backup(single(100));
   std::ignore = backup.start(at(1800));
   Heard ignored{};
-  std::ignore = backup.receive(at(2000), step.send[0].advertisement, ip("10.0.0.9"), ignored);
+  std::ignore = backup.receive(at(2000), 0, step.send[0].advertisement, ip("10.0.0.9"), ignored);
   EXPECT_GT(ms(*backup.next_due()), 5000);
-  std::ignore = backup.receive(at(2500), heard(150), ip("10.0.0.9"), ignored);
+  std::ignore = backup.receive(at(2500), 0, heard(150), ip("10.0.0.9"), ignored);
   EXPECT_LT(ms(*backup.next_due()), 2900);
 }
 

@@ -26,7 +26,7 @@ class Veto : public VrrpTest {
 
 TEST_F(Veto, SilenceIsNoReasonToTakeOver) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(run_until(60'000), -1);
   EXPECT_FALSE(group->next_due());
   EXPECT_FALSE(group->tick(at(60'000)).changed);
@@ -49,7 +49,7 @@ TEST_F(Veto, ASearchIsBesideWhatIsDue) {
 TEST_F(Veto, SilenceAfterAdvertisementsIsNone) {
   for (const int priority : {150, 100}) {
     make_backup();
-    group->veto(true);
+    group->see_peer(at(0), peer(Role::active));
     EXPECT_EQ(hear(0, 1000, priority), -1);
     EXPECT_EQ(run_until(60'000), -1);
   }
@@ -57,31 +57,40 @@ TEST_F(Veto, SilenceAfterAdvertisementsIsNone) {
 
 TEST_F(Veto, WhenItEndsTheRouterTakesOverAtOnce) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(run_until(5000), -1);
-  group->veto(false);
+  group->see_peer(at(5000), {});
   EXPECT_LE(*group->next_due(), at(5000));
   EXPECT_EQ(group->tick(at(5000)).changed, Role::active);
 }
 
 TEST_F(Veto, AndNotBeforeSilenceHasLastedLongEnough) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(hear(0, 500, 150), -1);
-  group->veto(false);
+  group->see_peer(at(500), {});
   EXPECT_NEAR(run_until(5000), 400 + 300 + kSkew, 0.001);
+}
+
+// Its better peer is active, and is not heard; somebody else sends what one would preempt.
+TEST_F(Veto, NobodyPreemptsABetterPeer) {
+  make_backup();
+  PeerView view = peer(Role::active);
+  view.before = true;
+  group->see_peer(at(0), view);
+  EXPECT_EQ(hear(50, 5000, 50), -1);
 }
 
 // A returning router of higher priority hears the active one, on both paths.
 TEST_F(Veto, WhoHearsLowerPriorityPreempts) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_NEAR(hear(50, 1000, 50), 300 + kSkew, 0.001);
 }
 
 TEST_F(Veto, WhoHeardLowerPriorityOnceAndThenNothingDoesNot) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   receive(10, heard(50));
   EXPECT_EQ(run_until(60'000), -1);
 }
@@ -90,17 +99,21 @@ TEST_F(Veto, WithoutPreemptionLowerPriorityIsLeftAlone) {
   GroupConfig config = single(100);
   config.preempt = false;
   make_backup(config);
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(hear(0, 5000, 50), -1);
   EXPECT_EQ(run_until(60'000), -1);
 }
 
-TEST_F(Veto, AnActiveRouterThatStopsIsFollowed) {
+TEST_F(Veto, AnActiveRouterThatStopsIsFollowedOnceTheLinkSaysSoToo) {
   make_backup();
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(hear(0, 1000, 150), -1);
   receive(950, heard(0));
-  EXPECT_NEAR(run_until(5000), 950 + kSkew, 0.001);
+  EXPECT_EQ(run_until(5000), -1) << "anybody can send such a datagram";
+  EXPECT_EQ(hear(5000, 6000, 150), -1);
+  receive(5950, heard(0));
+  group->see_peer(at(5951), peer(Role::init));
+  EXPECT_NEAR(run_until(9000), 5950 + kSkew, 0.001);
 }
 
 // One of two links is cut: the other one's advertisements alone are no reason to preempt.
@@ -108,9 +121,9 @@ TEST_F(Veto, EveryMemberMustHear) {
   GroupConfig config;
   config.members = {member(100), member(100, "10.1.0.2", 52)};
   make_backup(config);
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(hear(0, 5000, 50), -1);
-  group->veto(false);
+  group->see_peer(at(5000), {});
   EXPECT_EQ(group->tick(at(5000)).changed, Role::active);
 }
 
@@ -118,7 +131,7 @@ TEST_F(Veto, EveryMemberMustHear) {
 TEST_F(Veto, AChangeOfPriorityIsNoReasonEither) {
   for (const std::uint8_t priority : std::array<std::uint8_t, 2>{1, 254}) {
     make_backup();
-    group->veto(true);
+    group->see_peer(at(0), peer(Role::active));
     EXPECT_EQ(hear(0, 1000, 150), -1);
     group->set_priority(0, priority);
     EXPECT_EQ(run_until(60'000), -1) << static_cast<int>(priority);
@@ -127,7 +140,7 @@ TEST_F(Veto, AChangeOfPriorityIsNoReasonEither) {
 
 TEST_F(Veto, ItEndsNoRole) {
   make_active(single(100));
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(run_until(10'000), -1);
   EXPECT_EQ(group->role(), Role::active);
   EXPECT_GT(sent, 90U);
@@ -135,7 +148,7 @@ TEST_F(Veto, ItEndsNoRole) {
 
 TEST_F(Veto, TheOwnerOfTheAddressIsNotHeldUp) {
   make(single(255));
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_EQ(group->start(at(0)).changed, Role::active);
 }
 

@@ -48,6 +48,11 @@ inline Advertisement heard(int priority, int interval = 100, std::uint8_t vrid =
           {ip("198.51.100.10")}, {}};
 }
 
+inline PeerView peer(Role role) {
+  return {
+      .alive = true, .active = role == Role::active, .takes_part = role == Role::backup, .sources = {ip("10.0.0.1")}};
+}
+
 inline std::vector<int> priorities(const Step& step) {
   std::vector<int> result;
   for (const Send& send : step.send) result.push_back(send.advertisement.priority);
@@ -64,7 +69,12 @@ class VrrpTest : public ::testing::Test {
     ASSERT_EQ(group->role(), Role::active);
   }
   Step receive(double now, const Advertisement& advertisement, std::string_view source = "10.0.0.1") {
-    return group->receive(at(now), advertisement, ip(source), how);
+    const auto& members = group->config().members;
+    const auto found = std::find_if(members.begin(), members.end(), [&](const MemberConfig& candidate) {
+      return candidate.vrid == advertisement.vrid;
+    });
+    const auto index = found == members.end() ? 0 : found - members.begin();
+    return group->receive(at(now), static_cast<std::size_t>(index), advertisement, ip(source), how);
   }
   // Ticks whenever something is due, up to and including `until`; returns the time of the last change of role, or -1.
   double run_until(double until) {

@@ -239,10 +239,10 @@ TEST_F(VrrpTest, ReleasedItHandsOverAndComesBackOnlyWhenNobodyElseIsThere) {
 TEST_F(VrrpTest, AVetoHoldsUntilItEnds) {
   make(single());
   std::ignore = group->start(at(0));
-  group->veto(true);
+  group->see_peer(at(0), peer(Role::active));
   EXPECT_FALSE(group->next_due());
   EXPECT_FALSE(group->tick(at(5000)).changed);
-  group->veto(false);
+  group->see_peer(at(5000), {});
   EXPECT_EQ(group->tick(at(5001)).changed, Role::active);
 }
 
@@ -304,7 +304,7 @@ TEST(VrrpPair, AgreesAfterAnyTrouble) {
         const auto [sender, advertisement] = wire[i];
         Heard how = Heard::taken;
         const Step answer =
-            routers[1 - sender].receive(at(now), advertisement, routers[sender].config().members[0].source, how);
+            routers[1 - sender].receive(at(now), 0, advertisement, routers[sender].config().members[0].source, how);
         EXPECT_EQ(how, Heard::taken);
         for (const Send& send : answer.send) wire.emplace_back(1 - sender, send.advertisement);
       }
