@@ -149,7 +149,7 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   };
   pair_ =
       std::make_unique<Pair>(loop_, host_, *dataplane_, role_changed, [this](ha::Role role, const std::string& why) {
-        hooks_->announce({"role", "", "", std::string(ha::to_string(role)), why});
+        hooks_->announce({"role", "", "", std::string(ha::to_string(role)), why, pair_->instances()});
       });
   flow_syncing_ = std::make_unique<FlowSyncing>(loop_, *dataplane_, [this](bool held) { pair_->hold(held); });
   undo.push([this] { flow_syncing_.reset(); });
@@ -348,6 +348,7 @@ Result<control::ConfigApplied> Agent::reload() {
   notifier_.reloading();
   auto applied = try_reload();
   if (applied) {
+  for (const std::string& warning : program_warnings(loaded.config)) spdlog::warn("{}", warning);
     spdlog::info("configuration {} loaded, generation {}: {}", options_.config_path, applied->generation,
                  counted(applied->changes.size(), "change"));
     for (const std::string& change : applied->changes) spdlog::info("configuration: {}", change);

@@ -60,11 +60,24 @@ int write_line(const std::string& path, const std::string& line) {
   return S_ISFIFO(info.st_mode) ? write_to_fifo(path, line) : ENOTSOCK;
 }
 
+std::string_view keepalived_state(std::string_view role) {
+  if (role == "active") return "MASTER";
+  return role == "backup" ? "BACKUP" : "FAULT";
+}
+
 health::Program program_of(const HookConfig& config, const HookEvent& event, const std::string& instance) {
   health::Program program;
   program.arguments = config.program;
   program.environment = {"LVS_INSTANCE=" + instance,     "LVS_EVENT=" + event.kind,  "LVS_SERVICE=" + event.service,
                          "LVS_BACKEND=" + event.backend, "LVS_STATE=" + event.state, "LVS_REASON=" + event.reason};
+  if (event.instances.size() == 1) {
+    program.environment.push_back("LVS_VRRP=" + event.instances[0].name);
+    program.environment.push_back(fmt::format("LVS_PRIORITY={}", event.instances[0].priority));
+  }
+  if (config.keepalived_arguments && event.instances.size() == 1)
+    program.arguments.insert(program.arguments.end(),
+                             {"INSTANCE", event.instances[0].name, std::string(keepalived_state(event.state)),
+                              std::to_string(event.instances[0].priority)});
   program.with_errors = true;
   return program;
 }
@@ -106,14 +119,19 @@ struct Hooks::Hook : std::enable_shared_from_this<Hook> {
     if (!config.events.empty() &&
         std::find(config.events.begin(), config.events.end(), event.kind) == config.events.end())
       return;
-    if (config.program.empty()) {
-      tell(write_line(config.path, to_line(event, instance, wall_clock())));
-    } else if (waiting.size() < kMaxWaiting) {
-      waiting.push_back(event);
-      run_next();
-    } else {
-      tell(EAGAIN);
+    if (config.program.empty()) return tell(write_line(config.path, to_line(event, instance, wall_clock())));
+    if (!config.keepalived_arguments) return queue(event);
+    for (const HookInstance& moved : event.instances) {
+      HookEvent one = event;
+      one.instances = {moved};
+      queue(one);
     }
+  }
+
+  void queue(const HookEvent& event) {
+    if (waiting.size() >= kMaxWaiting) return tell(EAGAIN);
+    waiting.push_back(event);
+    run_next();
   }
 
   // Once when events begin to be lost, and once when they are not any more.
@@ -168,9 +186,11 @@ Result<void> Hooks::check(const std::vector<HookConfig>& hooks) {
     if (!S_ISREG(info.st_mode) || (info.st_mode & 0111) == 0) {
       return fail(ErrorKind::invalid, "hooks: {} is not a program: chmod +x it", path);
     }
-    if (const auto user = health::find_program_user(hook.user); !user) {
-      return tl::make_unexpected(user.error().in("hooks"));
-    }
+    const auto user = health::find_program_user(hook.user);
+    if (!user) return tl::make_unexpected(user.error().in("hooks"));
+    if (user->uid != 0) continue;
+    if (const auto safe = health::check_only_root_may_change(path); !safe)
+      return tl::make_unexpected(safe.error().in("hooks"));
   }
   return {};
 }

@@ -15,12 +15,19 @@
 
 namespace xlvs::agent {
 
+// A VRRP instance that a role event is about.
+struct HookInstance {
+  std::string name;
+  unsigned priority = 0;  // in force
+};
+
 struct HookEvent {
   std::string kind;     // "backend", "service", "quorum", "role"
   std::string service;  // "" with "role"
   std::string backend;  // of a backend event: "10.0.0.11:8080"
   std::string state;    // a backend's or pool's or role, as status has it; quorum: "gained", "lost"
   std::string reason;   // in words
+  std::vector<HookInstance> instances = {};  // role: all of them, which move together
 };
 
 // {"time":1800000000.123,"instance":"default","event":"backend","service":"web",...} and a line end.
@@ -33,7 +40,7 @@ class Hooks {
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
 
-  // Whether programs and users of `hooks` exist.
+  // Whether programs and users of `hooks` exist, and only root may change what runs as root.
   [[nodiscard]] static Result<void> check(const std::vector<HookConfig>& hooks);
   // Hooks that are not new keep what waits for them.
   void set(const std::vector<HookConfig>& hooks);

@@ -35,10 +35,16 @@ int check(const Options& options) {
     fmt::print(stderr, "{}\n", programs.error().message);
     return agent::kExitConfig;
   }
+  if (const auto hooks = agent::Hooks::check(loaded->config.hooks); !hooks) {
+    fmt::print(stderr, "{}\n", hooks.error().message);
+    return agent::kExitConfig;
+  }
   if (const auto key = agent::check_peer_key(loaded->config); !key) {
     fmt::print(stderr, "{}\n", key.error().message);
     return agent::kExitConfig;
   }
+  for (const std::string& warning : agent::program_warnings(loaded->config))
+    fmt::print(stderr, "warning: {}\n", warning);
   std::size_t backends = 0;
   for (const ServiceConfig& service : loaded->config.services)
     backends += service.backends.size() + service.named.size();

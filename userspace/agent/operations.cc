@@ -13,8 +13,10 @@
 #include "agent/config_files.h"
 #include "agent/configuration.h"
 #include "agent/flow_query.h"
+#include "agent/programs.h"
 #include "agent/pushed_config.h"
 #include "agent/reports.h"
+#include "health/process.h"
 
 namespace xlvs::agent {
 namespace {

@@ -142,4 +142,12 @@ std::optional<ha::SpeakerReport> Pair::report() const {
   return speaker_->report();
 }
 
+std::vector<HookInstance> Pair::instances() const {
+  std::vector<HookInstance> all;
+  if (!speaker_) return all;
+  for (const ha::InstanceReport& instance : speaker_->report().instances)
+    all.push_back({instance.name, instance.priority});
+  return all;
+}
+
 }  // namespace xlvs::agent

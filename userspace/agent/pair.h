@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
+#include "agent/hooks.h"
 #include "agent/host.h"
 #include "agent/tracking.h"
 #include "core/model.h"
@@ -58,11 +60,12 @@ class Pair {
   void resume();
   // While held this router does not preempt.
   void hold(bool held);
-  // What the peer is told, if there is one.
-  void set_facts(const ha::RouterFacts& facts);
   // Logs what is wrong with the election when it begins, and when it has ended. Call every second or so.
   void watch();
+  // What the peer is told, if there is one.
+  void set_facts(const ha::RouterFacts& facts);
   [[nodiscard]] std::optional<ha::SpeakerReport> report() const;
+  [[nodiscard]] std::vector<HookInstance> instances() const;
   [[nodiscard]] std::vector<TrackReport> tracks() const { return tracking_.report(); }
 
  private:
@@ -82,8 +85,8 @@ class Pair {
   std::shared_ptr<const char> id_;  // of the speaker: events of another that still wait in the loop are void
   std::unique_ptr<ha::Speaker> speaker_;
   Tracking tracking_;
+  std::vector<std::string> suspected_;  // warnings of the last watch()
+  std::vector<std::string> warned_;     // those that were logged
 };
 
 }  // namespace xlvs::agent
-  std::vector<std::string> suspected_;  // warnings of the last watch()
-  std::vector<std::string> warned_;     // those that were logged

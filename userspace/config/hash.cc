@@ -65,6 +65,7 @@ std::string shared_hash(Config config) {
   config.hooks.clear();
   config.maintenance_dir.clear();
   config.max_programs = usual.max_programs;
+  config.root_programs = usual.root_programs;
   config.check_mark = usual.check_mark;
   if (config.ha) {
     const VrrpInstanceConfig standard;

@@ -35,6 +35,7 @@ void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hoo
   section.text("user", hook.user);
   section.duration("timeout", hook.timeout, kLeastTimeout, kGreatestTimeout);
   if (const Node* events = section.take("events")) read_events(context, *events, hook.events);
+  section.boolean("keepalived_arguments", hook.keepalived_arguments);
   section.finish();
   if (!section.is_mapping()) return;
   Diagnostics& diagnostics = context.diagnostics;
@@ -44,6 +45,10 @@ void parse_hook(Context& context, const Node& node, std::vector<HookConfig>& hoo
   const bool relative = (path != nullptr && !hook.path.empty() && !hook.path.starts_with('/')) ||
                         (!hook.program.empty() && !hook.program.front().starts_with('/'));
   if (relative) diagnostics.error(node.where, "hooks: the program's or socket's path must be absolute");
+  if (hook.keepalived_arguments) {
+    if (hook.program.empty() || hook.events != std::vector<std::string>{"role"})
+      diagnostics.error(node.where, "hooks: keepalived_arguments is for a program with `events: [role]`");
+  }
   hooks.push_back(std::move(hook));
 }
 

@@ -11,9 +11,9 @@
 namespace xlvs::config {
 namespace {
 
-constexpr std::array<std::string_view, 10> kRouterKeys{"check_mark",   "ha",           "hooks",   "interfaces",
-                                                       "limits",       "log_level",    "metrics", "maintenance_dir",
-                                                       "max_programs", "vip_interface"};
+constexpr std::array<std::string_view, 11> kRouterKeys{
+    "check_mark",      "ha",           "hooks",         "interfaces",   "limits", "log_level", "metrics",
+    "maintenance_dir", "max_programs", "root_programs", "vip_interface"};
 
 }  // namespace
 

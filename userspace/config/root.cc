@@ -57,6 +57,7 @@ void Root::parse(const Node& node) {
   }
   section.integer("hash_seed", config.hash_seed, 0, std::numeric_limits<std::uint32_t>::max());
   section.integer("max_programs", config.max_programs, 1, 4096);
+  section.boolean("root_programs", config.root_programs);
   section.integer("check_mark", config.check_mark, 1, std::numeric_limits<std::uint16_t>::max());
   if (const Node* level = section.take("log_level")) {
     const std::vector<std::string_view> levels{"debug", "info", "warning", "error"};

@@ -79,6 +79,7 @@ struct BackendConfig {
   std::optional<CheckList> checks = {};        // instead of the service's
   std::string host = {};                       // the DNS name that the address is of; empty: it was written as it is
   bool leaving = false;                        // the name has lost this address: no new flows
+  bool sorry = false;  // a backend that is the server that says sorry, too: the last resort, whatever its checks say
 
   [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
@@ -212,11 +213,12 @@ struct InterfaceConfig {
 
 // Who is told when backends, services and quorums change: a program, or whoever reads a socket or FIFO.
 struct HookConfig {
-  std::vector<std::string> program;  // with its arguments; the first is an absolute path. Empty: `path` is meant
-  std::string user = "nobody";       // as whom it runs
-  Milliseconds timeout{10'000};      // then it is killed
-  std::string path;                  // of a FIFO or a UNIX datagram socket, for a line of JSON each
-  std::vector<std::string> events;   // of "backend", "service", "quorum"; empty: all
+  std::vector<std::string> program;   // with its arguments; the first is an absolute path. Empty: `path` is meant
+  std::string user = "nobody";        // as whom it runs
+  Milliseconds timeout{10'000};       // then it is killed
+  std::string path;                   // of a FIFO or a UNIX datagram socket, for a line of JSON each
+  std::vector<std::string> events;    // of "backend", "service", "quorum", "role"; empty: all
+  bool keepalived_arguments = false;  // of role changes alone: INSTANCE, its name, its state and priority are appended
   friend bool operator==(const HookConfig&, const HookConfig&) = default;
 };
 
@@ -235,6 +237,7 @@ struct Config {
   std::optional<Endpoint> metrics = Endpoint{IpAddress::v4({127, 0, 0, 1}), 9539};  // nullopt: no listener
   std::uint16_t check_mark = kCheckMark;  // high half of the marks of checks with `via`
   unsigned max_programs = 128;            // at once, of exec checks
+  bool root_programs = false;             // checks and tracks may run programs as root
   std::string log_level = "info";         // debug, info, warning, error
 
   friend bool operator==(const Config&, const Config&) = default;

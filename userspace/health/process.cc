@@ -22,6 +22,13 @@ namespace xlvs::health {
 using Descriptor = boost::asio::posix::stream_descriptor;
 using End = ProgramResult::End;
 
+namespace {
+
+constexpr std::chrono::milliseconds kFirstLook{1};
+constexpr std::chrono::milliseconds kLastLook{512};  // a second in all
+
+}  // namespace
+
 // A run lives until its program has been reaped, which may be after its result was reported; then `done` is empty.
 struct Programs::Run : std::enable_shared_from_this<Run> {
   Run(Programs& owner, Program what, std::function<void(ProgramResult)> callback)
@@ -30,7 +37,8 @@ struct Programs::Run : std::enable_shared_from_this<Run> {
         done(std::move(callback)),
         timer(owner.loop_),
         process(owner.loop_),
-        output(owner.loop_) {}
+        output(owner.loop_),
+        stragglers(owner.loop_) {}
 
   void arm(std::chrono::milliseconds limit);
   void start();
@@ -38,6 +46,8 @@ struct Programs::Run : std::enable_shared_from_this<Run> {
   void await_end();
   void read_output();
   void reap();
+  void await_stragglers(std::chrono::milliseconds pause);
+  void finish();
   void kill();
   void report(End end, int code = 0);
   void timed_out();
@@ -49,6 +59,9 @@ struct Programs::Run : std::enable_shared_from_this<Run> {
   boost::asio::steady_timer timer;
   Descriptor process;  // the pidfd; open while the program lives
   Descriptor output;
+  RunGroup group;
+  boost::asio::steady_timer stragglers;  // since the program has ended: until what it has left behind has, too
+  ProgramResult result;                  // of the program, then
   std::string text;
   std::string error;
 };
@@ -74,7 +87,7 @@ void Programs::Run::timed_out() {
 
 void Programs::Run::start() {
   const auto cpu = std::chrono::ceil<std::chrono::seconds>(timeout) + std::chrono::seconds(1);
-  const auto spawned = spawn(program, cpu);
+  auto spawned = spawn(program, cpu);
   if (!spawned) {
     error = spawned.error().message;
     boost::asio::post(programs.loop_, [self = shared_from_this()] {
@@ -85,6 +98,7 @@ void Programs::Run::start() {
   }
   process.assign(spawned->pidfd);
   output.assign(spawned->output);
+  group = std::move(spawned->group);
   await_output();
   await_end();
 }
@@ -122,22 +136,43 @@ void Programs::Run::await_end() {
   });
 }
 
-// All writers are dead when the program is: what it wrote is in the pipe.
+// What the program wrote is in the pipe.
 void Programs::Run::reap() {
   siginfo_t info{};
-  const int result =
+  const int found =
       waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(process.native_handle()), &info, WEXITED | WNOHANG);
-  if (result == 0 && info.si_pid == 0 && info.si_signo == 0) return await_end();
+  if (found == 0 && info.si_pid == 0 && info.si_signo == 0) return await_end();
   boost::system::error_code ignored;
   if (done) read_output();
   process.close(ignored);
   output.close(ignored);
+  timer.cancel();
+  result.end = info.si_code == CLD_EXITED ? End::exited : End::signalled;
+  result.code = info.si_status;
+  group.kill();
+  await_stragglers(kFirstLook);
+}
+
+// They are dying: a process in the middle of a page fault, say, needs a moment.
+void Programs::Run::await_stragglers(std::chrono::milliseconds pause) {
+  if (group.empty()) return finish();
+  stragglers.expires_after(pause);
+  stragglers.async_wait([self = shared_from_this(), pause](boost::system::error_code failed) {
+    if (failed) return;
+    if (pause >= kLastLook) self->report(self->result.end, self->result.code);  // nobody waits for a dead disk's reader
+    self->await_stragglers(std::min(2 * pause, kLastLook));
+  });
+}
+
+void Programs::Run::finish() {
   const auto self = shared_from_this();
+  group = {};
   programs.gone(*this);
-  report(info.si_code == CLD_EXITED ? End::exited : End::signalled, info.si_status);
+  report(result.end, result.code);
 }
 
 void Programs::Run::kill() {
+  group.kill();
   if (process.is_open()) (void)syscall(SYS_pidfd_send_signal, process.native_handle(), SIGKILL, nullptr, 0);
 }
 

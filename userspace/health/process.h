@@ -23,9 +23,17 @@ struct ProgramUser {
 // By name or number, with its primary group.
 [[nodiscard]] Result<ProgramUser> find_program_user(const std::string& name);
 
+// That nobody but root can change what this absolute path leads to: every folder, link and file on the way is root's,
+// and no other user or group may write to it. Otherwise an error that names the first that is not so (keepalived's
+// script security). Access control lists are not looked at.
+[[nodiscard]] Result<void> check_only_root_may_change(const std::string& path);
+
 // Whether `user` (without supplementary groups) may execute the file at this absolute path, by its permission bits;
 // otherwise why not. Access control lists are not looked at.
 [[nodiscard]] Result<void> check_executable(const std::string& path, const ProgramUser& user);
+
+// Why programs can not signal processes of the host here; "": they can.
+[[nodiscard]] std::string isolated_programs();
 
 struct Program {
   std::vector<std::string> arguments;    // the first is the program's absolute path; no shell looks at them

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -45,6 +46,7 @@ struct Child {
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
   ProgramUser user;
+  int group = -1;  // entered by writing "0" to it; -1: it is in its group from the start, or there is none
   int input = -1;
   int output = -1;
   int errors = -1;
@@ -90,12 +92,13 @@ XLVS_NO_SANITIZER bool set_limits(const Child& child) {
 }
 
 XLVS_NO_SANITIZER bool become(const ProgramUser& user) {
-  for (unsigned long capability = 0; capability < 64; ++capability) {
+  for (unsigned long capability = 0; capability < 64 && user.uid != 0; ++capability) {
     (void)syscall(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0);  // a second lock: no_new_privs holds without it
   }
   if (syscall(SYS_setgroups, 0, nullptr) != 0) return false;
   if (syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0) return false;
   if (syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0) return false;
+  if (user.uid == 0) return true;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct nothing[_LINUX_CAPABILITY_U32S_3] = {};
   return syscall(SYS_capset, &header, nothing) == 0;
@@ -110,6 +113,7 @@ XLVS_NO_SANITIZER int fail_at(Child& child, const char* step) {
 
 XLVS_NO_SANITIZER int child_main(void* argument) {
   Child& child = *static_cast<Child*>(argument);
+  if (child.group >= 0 && syscall(SYS_write, child.group, "0", 1) != 1) return fail_at(child, "its cgroup");
   reset_signals();
   reset_oom_score();
   if (!set_descriptors(child)) return fail_at(child, "its descriptors");
@@ -132,20 +136,76 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return result;
 }
 
+constexpr std::uint64_t kShared = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+
+#ifdef __x86_64__
+// clone(2) has no room for a group, and to enter one later stops all forks of the host for a moment. The child calls
+// `child_main` on its own stack and ends with what that returns.
+XLVS_NO_SANITIZER long clone_into(int group, Child& child, std::max_align_t* stack, int* pidfd) {
+  clone_args request{};
+  request.flags = kShared | CLONE_INTO_CGROUP;
+  request.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  request.exit_signal = SIGCHLD;
+  request.stack = reinterpret_cast<std::uint64_t>(stack);
+  request.stack_size = kStackSize;
+  request.cgroup = static_cast<std::uint64_t>(group);
+  long result = SYS_clone3;
+  register int (*function)(void*) asm("r12") = child_main;
+  register void* argument asm("r13") = &child;
+  asm volatile(
+      "syscall\n\t"
+      "testq %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xorl %%ebp, %%ebp\n\t"
+      "movq %%r13, %%rdi\n\t"
+      "callq *%%r12\n\t"
+      "movl %%eax, %%edi\n\t"
+      "movl %[exit], %%eax\n\t"
+      "syscall\n"
+      "1:"
+      : "+a"(result)
+      : "D"(&request), "S"(sizeof request), "r"(function), "r"(argument), [exit] "i"(SYS_exit)
+      : "rcx", "r11", "memory", "cc");
+  return result;
+}
+#else
+long clone_into(int, Child&, std::max_align_t*, int*) {
+  return -ENOSYS;
+}
+#endif
+
+// Enters the group from the start, or, where a filter of system calls (systemd's RestrictNamespaces) or the processor
+// has no such clone, before it does anything else.
+int clone_child(Child& child, const RunGroup& group, std::max_align_t* stack) {
+  int pidfd = -1;
+  if (group.fd() >= 0) {
+    const long result = clone_into(group.fd(), child, stack, &pidfd);
+    if (result > 0) return pidfd;
+    errno = static_cast<int>(-result);
+    if (errno != ENOSYS) return -1;
+    child.group = group.open_entry();
+    if (child.group < 0) return -1;
+  }
+  const int flags = static_cast<int>(kShared) | (group.fd() < 0 ? CLONE_NEWPID : 0) | SIGCHLD;
+  const int pid = clone(child_main, stack + kStackSize / sizeof(std::max_align_t), flags, &child, &pidfd);
+  const int error = errno;
+  if (child.group >= 0) close(child.group);
+  errno = error;
+  return pid < 0 ? -1 : pidfd;
+}
+
 // No signal may reach a handler of lvsd's in the child, which shares its memory.
-int clone_child(Child& child) {
+int clone_child(Child& child, const RunGroup& group) {
   const auto stack = std::make_unique_for_overwrite<std::max_align_t[]>(kStackSize / sizeof(std::max_align_t));
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int pidfd = -1;
-  const int pid = clone(child_main, stack.get() + kStackSize / sizeof(std::max_align_t),
-                        CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_NEWPID | SIGCHLD, &child, &pidfd);
+  const int pidfd = clone_child(child, group, stack.get());
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   errno = error;
-  return pid < 0 ? -1 : pidfd;
+  return pidfd;
 }
 
 Error clone_failure(int error) {
@@ -165,6 +225,11 @@ Result<std::pair<int, int>> make_pipe() {
 }
 
 }  // namespace
+
+std::string isolated_programs() {
+  const auto group = RunGroup::make();
+  return group ? "" : group.error().message;
+}
 
 Result<Spawned> spawn(const Program& program, std::chrono::seconds cpu) {
   std::vector<std::string> arguments = program.arguments;
@@ -190,7 +255,10 @@ Result<Spawned> spawn(const Program& program, std::chrono::seconds cpu) {
   child.output = write_end.fd;
   child.errors = program.with_errors ? write_end.fd : null.fd;
   child.cpu = static_cast<rlim_t>(cpu.count());
-  Fd pidfd(clone_child(child));
+  // Without a group the promise is kept by a PID namespace; what it costs is told by isolated_programs().
+  auto made = RunGroup::make();
+  RunGroup group = made ? std::move(*made) : RunGroup();
+  Fd pidfd(clone_child(child, group));
   if (pidfd.fd < 0) return tl::make_unexpected(clone_failure(errno));
   if (child.step != nullptr) {
     siginfo_t info;
@@ -199,7 +267,7 @@ Result<Spawned> spawn(const Program& program, std::chrono::seconds cpu) {
         *child.step == '\0' ? program.arguments.front() : fmt::format("{}: {}", program.arguments.front(), child.step);
     return fail(ErrorKind::unavailable, "{}: {}", what, std::strerror(child.error));
   }
-  return Spawned{pidfd.release(), read_end.release()};
+  return Spawned{pidfd.release(), read_end.release(), std::move(group)};
 }
 
 }  // namespace xlvs::health

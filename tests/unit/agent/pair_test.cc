@@ -76,6 +76,32 @@ TEST_F(PairTest, HooksAreToldOfRoles) {
   }
 }
 
+TEST_F(PairTest, NotifyScriptsGetKeepalivedsArguments) {
+  const std::string written = directory_ / "written";
+  configure(with_ha() + "hooks:\n  - {program: [/bin/sh, -c, 'echo \"$@\" = $LVS_VRRP $LVS_STATE $LVS_PRIORITY >> " +
+            written + "', notify], user: \"" + std::to_string(getuid()) +
+            "\", events: [role], keepalived_arguments: true}\n");
+  for (const auto& [name, priority] : {std::pair("outside", 150), std::pair("inside", 100)}) {
+    ha::InstanceReport& instance = machine_.speaker_report.instances.emplace_back();
+    instance.name = name;
+    instance.priority = static_cast<std::uint8_t>(priority);
+  }
+  ASSERT_TRUE(ok(start()));
+  const auto text = [&] { return std::filesystem::exists(written) ? read_file(written) : ""; };
+  const auto lines = [&] {
+    const std::string all = text();
+    return std::count(all.begin(), all.end(), '\n');
+  };
+  become(ha::Role::backup);
+  become(ha::Role::active);
+  become(ha::Role::init);
+  ASSERT_TRUE(wait_for([&] { return lines() == 6; })) << text();
+  EXPECT_EQ(text(),
+            "INSTANCE outside BACKUP 150 = outside backup 150\nINSTANCE inside BACKUP 100 = inside backup 100\n"
+            "INSTANCE outside MASTER 150 = outside active 150\nINSTANCE inside MASTER 100 = inside active 100\n"
+            "INSTANCE outside FAULT 150 = outside init 150\nINSTANCE inside FAULT 100 = inside init 100\n");
+}
+
 TEST_F(PairTest, AStopHandsOver) {
   ASSERT_TRUE(ok(start()));
   become(ha::Role::active);

@@ -221,11 +221,10 @@ TEST(Ownership, IsToldByTheKeysOfTheTopLevel) {
 TEST(Ownership, GoesWithTheSharedHash) {
   const std::string base = "services: [{name: web, listen: [\"198.51.100.10:80/tcp\"], check: {type: none}}]\n";
   const std::map<std::string, std::string> values{
-      {"check_mark", "77"},         {"hash_seed", "9"},          {"hooks", "[{path: /run/x}]"},
-      {"interfaces", "[eth1]"},     {"limits", "{services: 9}"}, {"log_level", "debug"},
-      {"maintenance_dir", "/x"},    {"manage_vips", "false"},    {"max_programs", "9"},
-      {"metrics", "{listen: off}"}, {"names", "{drain: 9s}"},    {"timeouts", "{udp: 9s}"},
-      {"vip_interface", "eth0"}};
+      {"check_mark", "77"},        {"hash_seed", "9"},        {"hooks", "[{path: /run/x}]"}, {"interfaces", "[eth1]"},
+      {"limits", "{services: 9}"}, {"log_level", "debug"},    {"maintenance_dir", "/x"},     {"manage_vips", "false"},
+      {"max_programs", "9"},       {"root_programs", "true"}, {"metrics", "{listen: off}"},  {"names", "{drain: 9s}"},
+      {"timeouts", "{udp: 9s}"},   {"vip_interface", "eth0"}};
   for (const std::string& key : known_keys()) {
     if (key.find('.') != std::string::npos || key == "services" || key == "ha") continue;
     ASSERT_TRUE(values.contains(key)) << key << ": add a value other than the default";
