@@ -224,3 +224,4 @@ Fields backend_fields(const BackendConfig& backend) {
 }
 
 }  // namespace xlvs::config
+  if (backend.sorry) add(fields, "sorry", yes_no(true));

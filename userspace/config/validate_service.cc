@@ -64,6 +64,20 @@ void validate_port(Diagnostics& diagnostics, const ParsedService& service, const
                       service.config.name, backend.label(), backend.port->value);
 }
 
+// The sorry server may be one of the backends, too: they become one. False: these are two of a kind.
+bool merge_sorry(Diagnostics& diagnostics, ServiceConfig& service, const BackendConfig& next, const Position& where) {
+  const auto first = std::find_if(service.backends.begin(), service.backends.end(),
+                                  [&](const BackendConfig& backend) { return backend.endpoint() == next.endpoint(); });
+  if (first == service.backends.end() || (first->tier == kSorryTier) == (next.tier == kSorryTier)) return false;
+  if (first->forward != next.forward)
+    diagnostics.error(where,
+                      "service {}: backend {} is the sorry server, too, with another forward: give both the same",
+                      service.name, next.endpoint().to_string());
+  if (first->tier == kSorryTier) *first = next;
+  first->sorry = true;
+  return true;
+}
+
 void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
   std::set<Endpoint> seen;
   std::set<std::pair<std::string, std::uint16_t>> names;
@@ -91,6 +105,7 @@ void validate_backends(Diagnostics& diagnostics, ParsedService& service) {
     }
     const bool first =
         backend.address ? seen.insert(config.endpoint()).second : names.emplace(config.host, config.port).second;
+    if (!first && backend.address && merge_sorry(diagnostics, service.config, config, backend.where)) continue;
     if (!first)
       diagnostics.error(backend.where, "service {}: backend {} is listed twice", service.config.name,
                         backend.address ? config.endpoint().to_string() : backend.host);

@@ -45,6 +45,8 @@ Candidate candidate(const BackendConfig& config, const Override& change, const F
   backend.forward = config.forward;
   backend.failed = !fitness.up;
   result.member = {config.tier, base_weight(config, change, fitness), fitness.up, is_out(change)};
+  // The last resort, whatever its checks say; a weight of 0 in the configuration means that it is nothing else.
+  if (config.sorry && !change.drained) result.member.sorry_weight = change.weight.value_or(std::max(config.weight, 1U));
   result.permille = fitness.permille;
   if (result.permille == 0) result.member.weight = 0;
   result.weight = result.member.weight;
@@ -78,7 +80,18 @@ std::uint32_t scaled(const Candidate& candidate, std::uint32_t scale) {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(weight, 1, kMaxWeight));
 }
 
+// A backend that says sorry: what its health did to it does not count now.
+void say_sorry(Candidate& candidate) {
+  candidate.weight = candidate.member.sorry_weight;
+  candidate.permille = kWhole;
+  candidate.quiesced = false;
+  candidate.backend.failed = false;
+  candidate.backend.weight_before_drain = 0;
+}
+
 std::vector<DesiredBackend> desired_backends(std::vector<Candidate> candidates, const PoolDecision& pool) {
+  for (std::size_t i = 0; i < candidates.size(); ++i)
+    if (pool.used[i] && pool.in_force == kSorryTier && candidates[i].member.sorry_weight > 0) say_sorry(candidates[i]);
   const std::uint32_t scale = scale_of(candidates);
   std::vector<DesiredBackend> backends;
   backends.reserve(candidates.size());

@@ -26,12 +26,24 @@ class Expansion {
       backend.address = address;
       backend.leaving = leaving;
       if (leaving) backend.weight = 0;
-      if (vips_.contains(address) || !seen_.insert(backend.endpoint()).second) continue;
-      service_.backends.push_back(std::move(backend));
+      if (vips_.contains(address)) continue;
+      if (seen_.insert(backend.endpoint()).second)
+        service_.backends.push_back(std::move(backend));
+      else
+        merge_sorry(std::move(backend));
     }
   }
 
  private:
+  // The sorry server's address is one of the name's: it is a backend, too. without_names() undoes it.
+  void merge_sorry(BackendConfig backend) {
+    const auto known = std::find_if(service_.backends.begin(), service_.backends.end(),
+                                    [&](const BackendConfig& other) { return other.endpoint() == backend.endpoint(); });
+    if (backend.leaving || known->tier != kSorryTier || known->forward != backend.forward) return;
+    backend.sorry = true;
+    *known = std::move(backend);
+  }
+
   ServiceConfig& service_;
   const std::set<IpAddress>& vips_;
   std::set<Endpoint> seen_;
@@ -77,8 +89,17 @@ Config with_names(Config config, const NameMemories& names) {
 }
 
 Config without_names(Config config) {
-  for (ServiceConfig& service : config.services)
+  for (ServiceConfig& service : config.services) {
+    for (BackendConfig& backend : service.backends) {
+      if (backend.host.empty() || !backend.sorry) continue;
+      BackendConfig sorry{backend.address, backend.port};
+      sorry.forward = backend.forward;
+      sorry.tier = kSorryTier;
+      sorry.checks = CheckList{};
+      backend = std::move(sorry);
+    }
     std::erase_if(service.backends, [](const BackendConfig& backend) { return !backend.host.empty(); });
+  }
   return config;
 }
 

@@ -22,6 +22,9 @@ Tiers sum(std::span<const PoolMember> members) {
     if (member.out) continue;
     tier.weight += member.weight;
     if (member.fit) tier.fit_weight += member.weight;
+    if (member.sorry_weight == 0) continue;
+    tiers[kSorryTier].weight += member.sorry_weight;
+    tiers[kSorryTier].fit_weight += member.sorry_weight;
   }
   return tiers;
 }
@@ -68,8 +71,11 @@ PoolDecision decide_pool(std::span<const PoolMember> members, const PoolRules& r
   status.panic = status.tier && in_use.panics(rules.panic);
   const bool well = status.tier && in_use.fit_weight > 0 && (status.quorum || decision.in_force != first);
   status.withdrawn = rules.withdraw_vip && !well;
-  for (const PoolMember& member : members)
-    decision.used.push_back(member.tier == decision.in_force && (member.fit || status.panic) && !member.out);
+  for (const PoolMember& member : members) {
+    const bool sorry = decision.in_force == kSorryTier && member.sorry_weight > 0;
+    const bool serves = member.tier == decision.in_force && (member.fit || status.panic);
+    decision.used.push_back((serves || sorry) && !member.out);
+  }
   return decision;
 }
 

@@ -16,6 +16,8 @@ struct PoolMember {
   std::uint32_t weight = 1;  // what it counts; 0: drained, counts nothing and serves nobody
   bool fit = true;           // its health lets it serve
   bool out = false;          // the operator took it out: not used in a panic either
+  // It says sorry, too: not 0. What it weighs then, fit or not.
+  std::uint32_t sorry_weight = 0;
 };
 
 struct PoolDecision {

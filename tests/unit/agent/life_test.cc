@@ -107,6 +107,23 @@ TEST_F(LifeTest, TheSorryServerIsPartOfTheServiceAndNotChecked) {
   EXPECT_THAT(operations().status().warnings, Contains(HasSubstr("sorry")));
 }
 
+// N2: a sorry server that is one of the backends was "listed twice".
+TEST_F(LifeTest, ABackendMayBeTheSorryServerToo) {
+  const std::string endpoint = servers_[1].endpoint();
+  configure(with("    sorry: {address: 127.0.0.1, port: " + endpoint.substr(endpoint.find(':') + 1) + "}\n"));
+  ASSERT_TRUE(ok(start()));
+  ASSERT_TRUE(wait_until_up());
+  EXPECT_EQ(pool(), "up");
+  servers_[1].close();
+  ASSERT_TRUE(wait_for([this] { return !is_up(1); })) << "its check counts as long as there are others";
+  EXPECT_TRUE(is_up(0));
+  servers_[0].close();
+  servers_[2].close();
+  ASSERT_TRUE(wait_for([this] { return !is_up(0) && !is_up(2) && is_up(1); })) << "the last resort";
+  EXPECT_EQ(pool(), "sorry");
+  EXPECT_FALSE(machine_.find("web", endpoint)->failed);
+}
+
 TEST_F(LifeTest, QuorumIsRememberedOverARestart) {
   configure(with("    quorum: {up: 3, down: 2}\n"));
   ASSERT_TRUE(ok(start()));

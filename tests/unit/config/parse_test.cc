@@ -251,6 +251,23 @@ TEST(Sources, NoSourceAtAll) {
   EXPECT_EQ(loaded.error().size(), 1U);
 }
 
+TEST(Parse, TheSorryServerMayBeOneOfTheBackends) {
+  const std::string head = "interfaces: [wan0]\nservices:\n  - name: web\n    listen: [\"198.51.100.10:80/tcp\"]\n";
+  const std::string sorry = "    sorry: {address: 10.0.0.12}\n";
+  const std::string backends = "    backends: [{address: 10.0.0.11}, {address: 10.0.0.12, weight: 3, tier: 1}]\n";
+  for (const std::string& text : {head + sorry + backends, head + backends + sorry}) {
+    const ServiceConfig service = load(text).config.services[0];
+    ASSERT_EQ(service.backends.size(), 2U);
+    for (const BackendConfig& backend : service.backends) {
+      const bool both = backend.endpoint().to_string() == "10.0.0.12:80";
+      EXPECT_EQ(backend.sorry, both);
+      EXPECT_EQ(backend.weight, both ? 3U : 1U);
+      EXPECT_EQ(backend.tier, both ? 1U : 0U);
+      EXPECT_FALSE(backend.checks) << "it is checked as the others are";
+    }
+  }
+}
+
 // ---- limits --------------------------------------------------------------------------------------------------------
 
 TEST(Limits, TooLongIsRefusedBeforeReading) {

@@ -168,6 +168,43 @@ TEST(Desired, TheOperatorsWordOnHealth) {
   EXPECT_TRUE(backends[1].failed);
 }
 
+// N2: the sorry server is one of the backends.
+TEST(Desired, ABackendThatSaysSorryIsTheLastResortWhateverItsChecksSay) {
+  Config config = two_services();
+  config.services[0].backends.pop_back();
+  config.services[0].backends[1].sorry = true;
+  const auto plan = [&](bool first, Fitness second, const Overrides& overrides = {}) {
+    return compute_plan(config, overrides, [=](const BackendRef& ref) {
+      return ref.endpoint == endpoint("10.0.0.11:8080") ? Fitness{first, 1000, {}} : second;
+    });
+  };
+  const Fitness dead{false, 1000, {}};
+  for (const OnFailure action : {OnFailure::remove, OnFailure::drain}) {
+    config.services[0].life.on_failure = action;
+    Plan now = plan(true, dead);
+    EXPECT_EQ(now.pools.at("web").tier, 0U);
+    EXPECT_TRUE(now.desired.services[0].backends[1].failed);
+    now = plan(false, dead);
+    EXPECT_EQ(now.pools.at("web").tier, kSorryTier);
+    const DesiredBackend& sorry = now.desired.services[0].backends[1];
+    EXPECT_TRUE(sorry.up);
+    EXPECT_EQ(sorry.weight, 1U);
+    EXPECT_FALSE(sorry.failed) << "its flows are not ended, new ones go to it";
+    EXPECT_TRUE(now.desired.services[0].backends[0].failed);
+  }
+  // Its own word on its weight does not count, nor does weight 0: then it is nothing else.
+  EXPECT_EQ(plan(false, {true, 0, {}}).desired.services[0].backends[1].weight, 1U);
+  config.services[0].backends[1].weight = 0;
+  EXPECT_EQ(plan(true, {}).pools.at("web").tier, 0U);
+  EXPECT_EQ(plan(true, {}).desired.services[0].backends[1].weight, 0U);
+  EXPECT_EQ(plan(false, {}).desired.services[0].backends[1].weight, 1U);
+  // The operator's word does.
+  const BackendRef ref{"web", endpoint("10.0.0.12:8080")};
+  EXPECT_FALSE(plan(false, dead, {{ref, {.drained = true}}}).pools.at("web").tier);
+  EXPECT_FALSE(plan(false, dead, {{ref, {.disabled = true}}}).pools.at("web").tier);
+  EXPECT_FALSE(plan(false, dead, {{ref, {.forced = Forced::down}}}).pools.at("web").tier);
+}
+
 TEST(Maintenance, NamesAnAddressAnEndpointOrAService) {
   const Config config = two_services();
   const auto disabled = [&](const char* name) {

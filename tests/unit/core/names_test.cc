@@ -206,6 +206,23 @@ TEST(Names, AreNoBackendsWhereTheyAreVipsOrBackendsAlready) {
   EXPECT_THAT(backends_of(with_names(web(), names)), ElementsAre("10.0.0.1:8080 1", "192.0.2.1:8080 7"));
 }
 
+TEST(Names, MayHaveTheSorryServersAddress) {
+  Config config = web();
+  BackendConfig sorry;
+  sorry.address = address("192.0.2.1");
+  sorry.port = 8080;
+  sorry.tier = kSorryTier;
+  sorry.checks = CheckList{};
+  config.services[0].backends.insert(config.services[0].backends.begin(), sorry);
+  const Config with = with_names(config, {{kWeb, {{address("192.0.2.1"), address("192.0.2.2")}, {}}}});
+  EXPECT_THAT(backends_of(with), ElementsAre("192.0.2.1:8080 7", "10.0.0.1:8080 1", "192.0.2.2:8080 7"));
+  EXPECT_TRUE(with.services[0].backends[0].sorry);
+  EXPECT_EQ(with.services[0].backends[0].tier, 0U);
+  EXPECT_EQ(without_names(with), config);
+  const Config lost = with_names(config, {{kWeb, {{}, {address("192.0.2.1")}}}});
+  EXPECT_EQ(lost.services[0].backends[0], sorry);
+}
+
 TEST(Names, WhatOneHasLostMayBeAnothers) {
   Config config = web();
   BackendConfig other = config.services[0].named[0];

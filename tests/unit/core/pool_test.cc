@@ -11,7 +11,7 @@ namespace xlvs {
 namespace {
 
 // Members as words: TIER:WEIGHT and a sign, "+" fit, "-" not, "x" taken out by the operator. "sorry" is the tier's
-// name.
+// name; an "s" behind the sign: a backend that is the sorry server, too, of weight 1.
 std::vector<PoolMember> members_of(const std::string& text) {
   std::vector<PoolMember> members;
   std::istringstream words(text);
@@ -20,6 +20,10 @@ std::vector<PoolMember> members_of(const std::string& text) {
     const bool sorry = word.starts_with("sorry");
     member.tier = sorry ? kSorryTier : static_cast<unsigned>(word[0] - '0');
     member.weight = sorry ? 1 : static_cast<std::uint32_t>(std::stoul(word.substr(2)));
+    if (word.back() == 's') {
+      word.pop_back();
+      member.sorry_weight = 1;
+    }
     member.fit = word.back() == '+';
     member.out = word.back() == 'x';
     members.push_back(member);
@@ -84,6 +88,15 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"SorryWhenNobodyIsLeft", "0:1- 1:1- sorry+", kPlain, false, "001", "sorry"},
                       Case{"SorryOutOfService", "0:1- sorryx", kPlain, false, "00", "none"},
                       Case{"OnlySorry", "sorry+", kPlain, false, "1", "sorry"},
+                      // a backend that says sorry, too
+                      Case{"ItServesAsABackend", "0:1+ 0:1+s", kPlain, false, "11", "0"},
+                      Case{"ItFailsAsABackend", "0:1+ 0:1-s", kPlain, false, "10", "0"},
+                      Case{"AndIsTheLastResort", "0:1- 0:1-s 1:1-", kPlain, false, "010", "sorry"},
+                      Case{"AfterTheBackup", "0:1- 0:1-s 1:1+", kPlain, false, "001", "1"},
+                      Case{"UnlessTheOperatorTookItOut", "0:1- 0:1xs", kPlain, false, "00", "none"},
+                      Case{"AlsoWhenItIsDrainedAsABackend", "0:1- 0:0-s", kPlain, false, "01", "sorry"},
+                      Case{"RatherThanAPanic", "0:1- 0:1-s", kPanic, false, "01", "sorry"},
+                      Case{"WithoutQuorumAlone", "0:1+ 0:1+s 0:1-", kQuorum, false, "010", "sorry no-quorum"},
                       // panic below 50 %
                       Case{"NoPanicAtTheThreshold", "0:1+ 0:1-", kPanic, false, "10", "0"},
                       Case{"Panic", "0:1+ 0:1- 0:1-", kPanic, false, "111", "0 panic"},
