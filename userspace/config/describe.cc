@@ -10,18 +10,31 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-// Fields of `before` and `after` that differ: "PREFIX: name a -> b". A field that one side lacks is "unset" there.
+struct Compared {
+  std::string before = "unset", after = "unset";
+  bool secret = false;
+};
+
+// Fields of `before` and `after` that differ: "PREFIX: name a -> b". A field that one side lacks is "unset" there; of a
+// secret it is only told that it has changed.
 void compare(const std::string& prefix, const Fields& before, const Fields& after, Lines& lines) {
-  std::map<std::string, std::pair<std::string, std::string>> both;
-  for (const auto& [name, value] : before) both[name] = {value, "unset"};
-  for (const auto& [name, value] : after) {
-    const auto [entry, added] = both.try_emplace(name, "unset", value);
-    if (!added) entry->second.second = value;
+  std::map<std::string, Compared> both;
+  for (const Field& field : before) {
+    both[field.name].before = field.value;
+    both[field.name].secret |= field.secret;
+  }
+  for (const Field& field : after) {
+    both[field.name].after = field.value;
+    both[field.name].secret |= field.secret;
   }
   for (const auto& [name, values] : both) {
-    if (values.first == values.second) continue;
+    if (values.before == values.after) continue;
+    if (values.secret) {
+      lines.push_back(fmt::format("{}{} changed", prefix, name));
+      continue;
+    }
     const bool reset = name.starts_with("limits.");
-    lines.push_back(fmt::format("{}{} {} -> {}{}", prefix, name, values.first, values.second,
+    lines.push_back(fmt::format("{}{} {} -> {}{}", prefix, name, values.before, values.after,
                                 reset ? " (takes effect after lvsd --reset)" : ""));
   }
 }

@@ -8,12 +8,21 @@
 #include <fmt/ranges.h>
 
 #include "config/reader.h"
+#include "core/check_type.h"
 
 namespace xlvs::config {
 namespace {
 
 std::string yes_no(bool value) {
   return value ? "true" : "false";
+}
+
+void add(Fields& fields, std::string name, std::string_view value) {
+  fields.push_back({std::move(name), std::string(value)});
+}
+
+void add_secret(Fields& fields, std::string name, std::string value) {
+  fields.push_back({std::move(name), std::move(value), true});
 }
 
 struct CheckValueText {
@@ -35,18 +44,30 @@ struct CheckValueText {
   }
 };
 
+// Of a path only what follows the question mark: tokens are given there.
+bool is_secret(const CheckType* type, const std::string& name, const CheckValue& value) {
+  if (type == nullptr) return true;
+  const auto param =
+      std::find_if(type->params.begin(), type->params.end(), [&](const CheckParam& row) { return row.name == name; });
+  if (param == type->params.end() || !param->secret) return param == type->params.end();
+  const auto* text = std::get_if<std::string>(&value);
+  return name != "path" || text == nullptr || text->find('?') != std::string::npos;
+}
+
 void add_check(Fields& fields, const std::string& prefix, const CheckSpec& check) {
-  const auto add = [&](const char* name, std::string text) { fields.emplace_back(prefix + name, std::move(text)); };
-  add("type", check.type);
-  add("interval", duration_text(check.interval));
-  add("timeout", duration_text(check.timeout));
-  add("fast_interval", check.fast_interval ? duration_text(*check.fast_interval) : "the interval");
-  add("rise", std::to_string(check.rise));
-  add("fall", std::to_string(check.fall));
-  add("connect", check.connect ? check.connect->to_string() : "the backend");
-  add("port", check.port ? std::to_string(*check.port) : "the backend's");
-  if (check.via) add("via", check.via->to_string());
-  for (const auto& [name, value] : check.params) add(name.c_str(), std::visit(CheckValueText{}, value));
+  const auto tell = [&](const char* name, const std::string& text) { add(fields, prefix + name, text); };
+  tell("type", check.type);
+  tell("interval", duration_text(check.interval));
+  tell("timeout", duration_text(check.timeout));
+  tell("fast_interval", check.fast_interval ? duration_text(*check.fast_interval) : "the interval");
+  tell("rise", std::to_string(check.rise));
+  tell("fall", std::to_string(check.fall));
+  tell("connect", check.connect ? check.connect->to_string() : "the backend");
+  tell("port", check.port ? std::to_string(*check.port) : "the backend's");
+  if (check.via) tell("via", check.via->to_string());
+  const CheckType* type = find_check_type(check.type);
+  for (const auto& [name, value] : check.params)
+    fields.push_back({prefix + name, std::visit(CheckValueText{}, value), is_secret(type, name, value)});
 }
 
 void add_checks(Fields& fields, const CheckList& checks) {
@@ -55,22 +76,22 @@ void add_checks(Fields& fields, const CheckList& checks) {
 }
 
 void add_life(Fields& fields, const LifeRules& life) {
-  fields.emplace_back("start", to_string(life.start));
-  fields.emplace_back("on_failure", to_string(life.on_failure));
-  fields.emplace_back("reentry_delay", duration_text(life.reentry_delay));
-  fields.emplace_back("slow_start", duration_text(life.slow_start));
+  add(fields, "start", to_string(life.start));
+  add(fields, "on_failure", to_string(life.on_failure));
+  add(fields, "reentry_delay", duration_text(life.reentry_delay));
+  add(fields, "slow_start", duration_text(life.slow_start));
   if (!life.flap) return;
-  fields.emplace_back("flap.changes", std::to_string(life.flap->changes));
-  fields.emplace_back("flap.within", duration_text(life.flap->within));
-  fields.emplace_back("flap.hold", duration_text(life.flap->hold));
+  add(fields, "flap.changes", std::to_string(life.flap->changes));
+  add(fields, "flap.within", duration_text(life.flap->within));
+  add(fields, "flap.hold", duration_text(life.flap->hold));
 }
 
 void add_pool(Fields& fields, const PoolRules& pool) {
-  fields.emplace_back("panic", pool.panic == 0 ? "never" : fmt::format("{}%", pool.panic));
-  fields.emplace_back("withdraw_vip", yes_no(pool.withdraw_vip));
+  add(fields, "panic", pool.panic == 0 ? "never" : fmt::format("{}%", pool.panic));
+  add(fields, "withdraw_vip", yes_no(pool.withdraw_vip));
   if (!pool.quorum) return;
-  fields.emplace_back("quorum.up", std::to_string(pool.quorum->up));
-  fields.emplace_back("quorum.down", std::to_string(pool.quorum->down));
+  add(fields, "quorum.up", std::to_string(pool.quorum->up));
+  add(fields, "quorum.down", std::to_string(pool.quorum->down));
 }
 
 std::string joined(const std::vector<IpAddress>& addresses) {
@@ -80,27 +101,27 @@ std::string joined(const std::vector<IpAddress>& addresses) {
 }
 
 void add_peer(Fields& fields, const PeerConfig& peer) {
-  fields.emplace_back("ha.peer.local", peer.local.to_string());
-  fields.emplace_back("ha.peer.address", peer.address.to_string());
-  fields.emplace_back("ha.peer.port", std::to_string(peer.port));
-  fields.emplace_back("ha.peer.key_file", peer.key_file);
-  fields.emplace_back("ha.peer.interval", duration_text(peer.interval));
-  fields.emplace_back("ha.peer.takeover", peer.takeover == Takeover::vrrp ? "vrrp" : "both_silent");
-  if (peer.accept_config) fields.emplace_back("ha.peer.accept_config", yes_no(true));
-  fields.emplace_back("ha.peer.flows.on", yes_no(peer.flows.on));
-  fields.emplace_back("ha.peer.flows.after", duration_text(peer.flows.after));
-  fields.emplace_back("ha.peer.flows.rate", std::to_string(peer.flows.rate));
+  add(fields, "ha.peer.local", peer.local.to_string());
+  add(fields, "ha.peer.address", peer.address.to_string());
+  add(fields, "ha.peer.port", std::to_string(peer.port));
+  add(fields, "ha.peer.key_file", peer.key_file);
+  add(fields, "ha.peer.interval", duration_text(peer.interval));
+  add(fields, "ha.peer.takeover", peer.takeover == Takeover::vrrp ? "vrrp" : "both_silent");
+  if (peer.accept_config) add(fields, "ha.peer.accept_config", yes_no(true));
+  add(fields, "ha.peer.flows.on", yes_no(peer.flows.on));
+  add(fields, "ha.peer.flows.after", duration_text(peer.flows.after));
+  add(fields, "ha.peer.flows.rate", std::to_string(peer.flows.rate));
 }
 
 void add_ha(Fields& fields, const HaConfig& ha) {
   if (ha.mode == HaMode::anycast) {
-    fields.emplace_back("ha.mode", "anycast");
-    if (ha.table != 0) fields.emplace_back("ha.table", std::to_string(ha.table));
+    add(fields, "ha.mode", "anycast");
+    if (ha.table != 0) add(fields, "ha.table", std::to_string(ha.table));
     return;
   }
-  fields.emplace_back("ha.preempt", yes_no(ha.preempt));
-  fields.emplace_back("ha.preempt_delay", duration_text(ha.preempt_delay));
-  fields.emplace_back("ha.startup_delay", duration_text(ha.startup_delay));
+  add(fields, "ha.preempt", yes_no(ha.preempt));
+  add(fields, "ha.preempt_delay", duration_text(ha.preempt_delay));
+  add(fields, "ha.startup_delay", duration_text(ha.startup_delay));
   for (const VrrpInstanceConfig& instance : ha.instances) {
     const std::string prefix = fmt::format("ha.instances[{}].", instance.name);
     add(fields, prefix + "interface", instance.interface);
@@ -122,31 +143,31 @@ void add_tracks(Fields& fields, const HaConfig& ha) {
     const std::string prefix = fmt::format("ha.track[{}].", track.name);
     std::string program;
     for (const std::string& word : track.program) program += (program.empty() ? "" : " ") + word;
-    fields.emplace_back(prefix + "interface", track.interface);
-    fields.emplace_back(prefix + "services", yes_no(track.services));
-    fields.emplace_back(prefix + "program", program);
-    fields.emplace_back(prefix + "user", track.user);
-    fields.emplace_back(prefix + "interval", duration_text(track.interval));
-    fields.emplace_back(prefix + "timeout", duration_text(track.timeout));
-    fields.emplace_back(prefix + "rise", std::to_string(track.rise));
-    fields.emplace_back(prefix + "fall", std::to_string(track.fall));
-    fields.emplace_back(prefix + "weight", std::to_string(track.weight));
+    add(fields, prefix + "interface", track.interface);
+    add(fields, prefix + "services", yes_no(track.services));
+    fields.push_back({prefix + "program", program, track.program.size() > 1});
+    add(fields, prefix + "user", track.user);
+    add(fields, prefix + "interval", duration_text(track.interval));
+    add(fields, prefix + "timeout", duration_text(track.timeout));
+    add(fields, prefix + "rise", std::to_string(track.rise));
+    add(fields, prefix + "fall", std::to_string(track.fall));
+    add(fields, prefix + "weight", std::to_string(track.weight));
   }
 }
 
 void add_names(Fields& fields, const NameRules& names) {
   const NameRules usual;
-  const auto add = [&](const char* name, Milliseconds value, Milliseconds standard) {
-    if (value != standard) fields.emplace_back(name, duration_text(value));
+  const auto tell = [&](const char* name, Milliseconds value, Milliseconds standard) {
+    if (value != standard) add(fields, name, duration_text(value));
   };
-  add("names.min_ttl", names.min_ttl, usual.min_ttl);
-  add("names.max_ttl", names.max_ttl, usual.max_ttl);
-  add("names.drain", names.drain, usual.drain);
+  tell("names.min_ttl", names.min_ttl, usual.min_ttl);
+  tell("names.max_ttl", names.max_ttl, usual.max_ttl);
+  tell("names.drain", names.drain, usual.drain);
   if (names.max_addresses != usual.max_addresses)
-    fields.emplace_back("names.max_addresses", std::to_string(names.max_addresses));
+    add(fields, "names.max_addresses", std::to_string(names.max_addresses));
   std::string servers;
   for (const Endpoint& server : names.servers) servers += (servers.empty() ? "" : ", ") + server.to_string();
-  if (!servers.empty()) fields.emplace_back("names.servers", servers);
+  if (!servers.empty()) add(fields, "names.servers", servers);
 }
 
 }  // namespace
@@ -176,16 +197,18 @@ Fields global_fields(const Config& config) {
       {"log_level", config.log_level},
   };
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
-  if (config.max_programs != Config{}.max_programs)
-    fields.emplace_back("max_programs", std::to_string(config.max_programs));
-  if (config.check_mark != Config{}.check_mark) fields.emplace_back("check_mark", std::to_string(config.check_mark));
+  if (config.max_programs != Config{}.max_programs) add(fields, "max_programs", std::to_string(config.max_programs));
+  if (config.root_programs) add(fields, "root_programs", yes_no(config.root_programs));
+  if (config.check_mark != Config{}.check_mark) add(fields, "check_mark", std::to_string(config.check_mark));
   add_names(fields, config.names);
-  if (!config.maintenance_dir.empty()) fields.emplace_back("maintenance_dir", config.maintenance_dir);
+  if (!config.maintenance_dir.empty()) add(fields, "maintenance_dir", config.maintenance_dir);
   for (std::size_t i = 0; i < config.hooks.size(); ++i) {
     const HookConfig& hook = config.hooks[i];
-    fields.emplace_back(fmt::format("hooks[{}]", i),
-                        fmt::format("{} {} {} {} ({})", fmt::join(hook.program, " "), hook.path, hook.user,
-                                    duration_text(hook.timeout), fmt::join(hook.events, ", ")));
+    fields.push_back({fmt::format("hooks[{}]", i),
+                      fmt::format("{} {} {} {} ({}){}", fmt::join(hook.program, " "), hook.path, hook.user,
+                                  duration_text(hook.timeout), fmt::join(hook.events, ", "),
+                                  hook.keepalived_arguments ? " keepalived_arguments" : ""),
+                      hook.program.size() > 1});
   }
   if (config.ha) {
     add_ha(fields, *config.ha);
@@ -219,9 +242,9 @@ Fields backend_fields(const BackendConfig& backend) {
   Fields fields{{"weight", std::to_string(backend.weight)},
                 {"forward", std::string(to_string(backend.forward))},
                 {"tier", backend.tier == kSorryTier ? "sorry" : std::to_string(backend.tier)}};
+  if (backend.sorry) add(fields, "sorry", yes_no(true));
   if (backend.checks) add_checks(fields, *backend.checks);
   return fields;
 }
 
 }  // namespace xlvs::config
-  if (backend.sorry) add(fields, "sorry", yes_no(true));

@@ -3,14 +3,18 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/model.h"
 
 namespace xlvs::config {
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
+struct Field {
+  std::string name;
+  std::string value;
+  bool secret = false;  // the value is for hashes only, not for people, logs and the peer
+};
+using Fields = std::vector<Field>;
 
 // Every key but interfaces and services, named as in docs/config.md: {"timeouts.udp", "5m"}. Always the same names, and
 // those of `ha` if it is there.

@@ -20,9 +20,9 @@ void append(std::string& canonical, std::string_view text) {
 
 void append(std::string& canonical, const Fields& fields) {
   append(canonical, std::to_string(fields.size()));
-  for (const auto& [name, value] : fields) {
-    append(canonical, name);
-    append(canonical, value);
+  for (const Field& field : fields) {
+    append(canonical, field.name);
+    append(canonical, field.value);
   }
 }
 
@@ -73,8 +73,8 @@ std::string shared_hash(Config config) {
       instance.interface.clear();
       instance.priority = standard.priority;
       instance.peers.clear();
-    }
       instance.only_peers.clear();
+    }
     config.ha->track.clear();
     if (config.ha->peer) {
       config.ha->peer->local = config.ha->peer->address = {};

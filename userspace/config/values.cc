@@ -111,7 +111,9 @@ std::optional<std::string> read_text(Context& context, const Node& node, std::st
     return std::nullopt;
   }
   if (!node.quoted && (is_number(node.text) || boolean_of(node.text))) {
-    context.diagnostics.error(node.where, "{}: expected text, found {}: put it in quotes", what, quote(node.text));
+    // Not which: it may be a password.
+    context.diagnostics.error(node.where, "{}: expected text, found {}: put it in quotes", what,
+                              is_number(node.text) ? "a number" : "true or false");
     return std::nullopt;
   }
   if (first_non_text(node.text)) {  // from an escape such as "\0"
@@ -178,7 +180,10 @@ std::optional<std::size_t> read_choice(Context& context, const Node& node, std::
 
 bool is_sequence(Context& context, const Node& node, std::string_view what, std::string_view of) {
   if (node.kind == Node::Kind::sequence) return true;
-  expected(context, node, what, fmt::format("a list of {}", of));
+  if (node.kind == Node::Kind::scalar && !is_null(node))  // not which: it may hold a password
+    context.diagnostics.error(node.where, "{}: expected a list of {}, found a text", what, of);
+  else
+    expected(context, node, what, fmt::format("a list of {}", of));
   return false;
 }
 

@@ -56,7 +56,11 @@ Result<void> is_dns_answer(std::string_view text) {
 
 std::vector<CheckParam> http_params() {
   return {
-      {.name = "path", .kind = CheckParamKind::text, .default_value = "/", .summary = "what is requested"},
+      {.name = "path",
+       .kind = CheckParamKind::text,
+       .default_value = "/",
+       .summary = "what is requested",
+       .secret = true},
       {.name = "method",
        .kind = CheckParamKind::text,
        .default_value = "GET",
@@ -69,7 +73,8 @@ std::vector<CheckParam> http_params() {
       {.name = "headers",
        .kind = CheckParamKind::text_map,
        .default_value = std::nullopt,
-       .summary = "further request headers, name: value"},
+       .summary = "further request headers, name: value",
+       .secret = true},
       {.name = "status",
        .kind = CheckParamKind::status_ranges,
        .default_value = std::vector<StatusRange>{{200, 299}},
@@ -150,17 +155,20 @@ std::vector<CheckParam> send_expect_params() {
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "what is sent once connected, with escapes such as \\r\\n; without it nothing",
-       .verify = is_bytes},
+       .verify = is_bytes,
+       .secret = true},
       {.name = "expect",
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "what the reply begins with, with escapes; *: any byte",
-       .verify = is_bytes},
+       .verify = is_bytes,
+       .secret = true},
       {.name = "expect_regex",
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "regular expression that matches somewhere in the reply",
-       .verify = is_regex},
+       .verify = is_regex,
+       .secret = true},
   };
 }
 
@@ -170,7 +178,8 @@ std::vector<CheckParam> udp_params() {
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "the datagram, with escapes such as \\x00; without it an empty one",
-       .verify = is_bytes},
+       .verify = is_bytes,
+       .secret = true},
       {.name = "require_reply",
        .kind = CheckParamKind::boolean,
        .default_value = false,
@@ -214,7 +223,8 @@ std::vector<CheckParam> agent_params() {
        .kind = CheckParamKind::text,
        .default_value = std::nullopt,
        .summary = "what is sent to the agent once connected, with escapes; without it nothing",
-       .verify = is_bytes},
+       .verify = is_bytes,
+       .secret = true},
   };
 }
 
@@ -224,7 +234,8 @@ std::vector<CheckParam> exec_params() {
        .kind = CheckParamKind::text_list,
        .default_value = std::nullopt,
        .required = true,
-       .summary = "the program's absolute path, and its arguments; %h and %p: address and port"},
+       .summary = "the program's absolute path, and its arguments; %h and %p: address and port",
+       .secret = true},
       {.name = "user",
        .kind = CheckParamKind::text,
        .default_value = "nobody",

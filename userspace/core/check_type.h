@@ -27,6 +27,7 @@ struct CheckParam {
   std::vector<std::string_view> choices{};                           // text: the only values allowed; empty: any
   std::int64_t greatest = std::numeric_limits<std::int32_t>::max();  // integer: 0..greatest
   Result<void> (*verify)(std::string_view text) = nullptr;  // text: says what is wrong with it; nullptr: anything goes
+  bool secret = false;  // may hold credentials: its value is never told, only that it has changed
 };
 
 struct CheckType {

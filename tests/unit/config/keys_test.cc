@@ -106,12 +106,12 @@ TEST(Defaults, SchemaAndDocumentationAgree) {
 
 TEST(Defaults, SchemaAndModelAgree) {
   Defaults schema = schema_keys();
-  for (const auto& [key, value] : global_fields(Config{})) EXPECT_EQ(schema[key], value) << key;
+  for (const Field& field : global_fields(Config{})) EXPECT_EQ(schema[field.name], field.value) << field.name;
   const Config config = load(
                             "interfaces: [a]\nservices:\n  - name: a\n    listen: [\"198.51.100.10:80/tcp\"]\n"
                             "    check: {type: https}\n    backends: [{address: 10.0.0.1}]\n")
                             .config;
-  for (const auto& [key, value] : service_fields(config.services[0])) {
+  for (const auto& [key, value, secret] : service_fields(config.services[0])) {
     if (key == "listen" || key == "check.type" || key == "check.port" || key == "check.connect" ||
         key == "check.fast_interval" || key == "panic")
       continue;
