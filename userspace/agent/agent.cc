@@ -71,10 +71,16 @@ std::vector<std::string> Agent::check_next(const Config& next) {
 void Agent::undo_interrupted_push() const {
   ConfigStore store(push_folder(options_.instance_state_dir()));
   if (!store.unfinished()) return;
-  if (auto undone = store.roll_back(); !undone)
+  if (auto undone = store.roll_back(true); !undone)
     spdlog::error("a configuration that the peer pushed was not taken whole: {}", undone.error().message);
   else
-    spdlog::warn("a configuration that the peer pushed was not taken whole; the files are as they were before");
+    spdlog::warn("a configuration that the peer pushed was not taken whole; what it had written is undone");
+}
+
+// What is on disk is in force, whoever wrote it: nothing is to be undone.
+void Agent::settle_push() const {
+  ConfigStore store(push_folder(options_.instance_state_dir()));
+  if (store.unfinished()) store.keep();
 }
 
 Result<void> Agent::start() {
@@ -342,13 +348,14 @@ void Agent::accept(const config::Loaded& loaded) {
   shared_hash_ = loaded.shared_hash;
   tell_peer();
   for (const std::string& warning : anycast_warnings(loaded.config)) spdlog::warn("{}", warning);
+  for (const std::string& warning : program_warnings(loaded.config)) spdlog::warn("{}", warning);
 }
 
 Result<control::ConfigApplied> Agent::reload() {
   notifier_.reloading();
   auto applied = try_reload();
   if (applied) {
-  for (const std::string& warning : program_warnings(loaded.config)) spdlog::warn("{}", warning);
+    settle_push();
     spdlog::info("configuration {} loaded, generation {}: {}", options_.config_path, applied->generation,
                  counted(applied->changes.size(), "change"));
     for (const std::string& change : applied->changes) spdlog::info("configuration: {}", change);

@@ -81,6 +81,7 @@ class Agent {
   Result<void> start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo);
   Result<control::ConfigApplied> try_reload();
   void undo_interrupted_push() const;
+  void settle_push() const;
   Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
   AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "agent/durable_file.h"
 #include "config/ownership.h"
 
 namespace xlvs::agent {
@@ -39,7 +40,8 @@ Result<std::vector<ha::ConfigFile>> files_to_push(const std::string& path, const
     if (!owner) return tl::make_unexpected(owner.error());
     if (*owner != Owner::pair) continue;
     const std::string name = source.name == path ? "" : fs::path(source.name).filename().string();
-    files.push_back({name, source.text});
+    const auto rights = rights_of(source.name);
+    files.push_back({name, source.text, static_cast<std::uint16_t>(rights ? rights->mode : 0)});
   }
   if (!files.empty()) return files;
   return fail(ErrorKind::invalid, "no file has anything that the routers have in common, such as services");
@@ -50,6 +52,7 @@ Result<PushPlan> plan_push(const std::string& path, const std::vector<config::So
   std::map<std::string, std::string> next;  // by path
   std::map<std::string, std::string> before;
   std::map<std::string, Owner> owners;
+  std::map<std::string, std::uint16_t> modes;
   for (const config::Source& source : sources) {
     const auto owner = owner_of(source);
     if (!owner) return tl::make_unexpected(owner.error());
@@ -63,6 +66,7 @@ Result<PushPlan> plan_push(const std::string& path, const std::vector<config::So
       return fail(ErrorKind::invalid,
                   "{} is this router's own, and would be replaced: give one of the two another name", target);
     next[target] = file.text;
+    modes[target] = file.mode;
   }
   if (!next.contains(path))
     return fail(
@@ -72,10 +76,10 @@ Result<PushPlan> plan_push(const std::string& path, const std::vector<config::So
         path);
   PushPlan plan;
   for (const auto& [name, text] : before)
-    if (!next.contains(name)) plan.changes.push_back({name, std::nullopt});
+    if (!next.contains(name)) plan.changes.push_back({name, std::nullopt, 0});
   for (const auto& [name, text] : next) {
     const auto found = before.find(name);
-    if (found == before.end() || found->second != text) plan.changes.push_back({name, text});
+    if (found == before.end() || found->second != text) plan.changes.push_back({name, text, modes[name]});
   }
   plan.sources.push_back({path, next[path]});
   next.erase(path);

@@ -4,6 +4,7 @@
 // for one look at a path; any thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace xlvs::agent {
 struct FileChange {
   std::string path;
   std::optional<std::string> text;
+  std::uint16_t mode = 0;  // of the file that was pushed; 0: not known
 };
 
 struct PushPlan {
@@ -28,8 +30,8 @@ struct PushPlan {
 // Where the file that is pushed as `name` is, beside the main file `main`.
 [[nodiscard]] std::string path_of(const std::string& main, const std::string& name);
 
-// The pair's files among `sources`, which are what `path` and its conf.d/ hold. invalid: `path` is not a file, one file
-// has keys of both kinds, or none is the pair's.
+// The pair's files among `sources`, with their modes, which are what `path` and its conf.d/ hold. invalid: `path` is
+// not a file, one file has keys of both kinds, or none is the pair's.
 [[nodiscard]] Result<std::vector<ha::ConfigFile>> files_to_push(const std::string& path,
                                                                 const std::vector<config::Source>& sources);
 

@@ -63,6 +63,7 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   add(service_warnings(services));
   add(agent_.next_hops().warnings(agent_.interfaces()));
   if (agent_.config_pushing().accepts()) add(push_warnings(agent_.options().config_path));
+  add(unfinished_push(agent_.options().instance_state_dir()));
   add(agent_.names().warnings());
   add(agent_.anycast().warnings(agent_.balancer().config(), agent_.vips()));
   if (const auto report = agent_.pair().report()) add(conflict_warnings(*report, services));

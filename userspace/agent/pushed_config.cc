@@ -32,10 +32,7 @@ ConfigVerdict apply(Agent& agent, const PushPlan& plan) {
   if (!plan.changes.empty())
     if (auto done = store.replace(plan.changes); !done) return failed(done.error());
   auto applied = agent.reload();
-  if (applied) {
-    if (!plan.changes.empty()) store.keep();
-    return {ConfigOutcome::applied, applied->generation, applied->changes};
-  }
+  if (applied) return {ConfigOutcome::applied, applied->generation, applied->changes};  // which has kept the files
   if (plan.changes.empty()) return failed(applied.error());
   ConfigVerdict verdict = failed(applied.error());
   if (auto undone = store.roll_back(); !undone)
@@ -79,6 +76,15 @@ ConfigVerdict take_pushed(Agent& agent, const std::vector<ha::ConfigFile>& files
   else if (verdict.outcome != ConfigOutcome::valid)
     spdlog::warn("a configuration that the peer pushed was not taken ({}){}", to_string(verdict.outcome), first);
   return verdict;
+}
+
+std::vector<std::string> unfinished_push(const std::string& instance_state_dir) {
+  const ConfigStore store(push_folder(instance_state_dir));
+  if (!store.unfinished()) return {};
+  return {fmt::format(
+      "a configuration that the peer pushed was neither taken whole nor undone: look at the files, copies of what they "
+      "held are in {}; `lvsctl config apply` takes them as they are, the next start of lvsd undoes what was pushed",
+      store.folder())};
 }
 
 std::vector<std::string> push_warnings(const std::string& config_path) {

@@ -18,6 +18,9 @@ class Agent;
 // `applied` nothing has changed, on disk either. Thread rule: the event loop's thread.
 [[nodiscard]] ha::ConfigVerdict take_pushed(Agent& agent, const std::vector<ha::ConfigFile>& files, bool dry_run);
 
+// That a push was begun and is neither in force nor undone; empty: no.
+[[nodiscard]] std::vector<std::string> unfinished_push(const std::string& instance_state_dir);
+
 // What keeps a router that accepts configurations from writing them; empty: nothing.
 [[nodiscard]] std::vector<std::string> push_warnings(const std::string& config_path);
 

@@ -206,7 +206,8 @@ Result<LoadedState> StateFile::load(const std::string& boot_id) const {
 Result<void> StateFile::save(const State& state) const {
   const std::filesystem::path directory = std::filesystem::path(path_).parent_path();
   std::error_code error;
-  std::filesystem::create_directories(directory, error);
+  if (std::filesystem::create_directories(directory, error))
+    std::filesystem::permissions(directory, std::filesystem::perms(0750), error);
   if (error) return fail(kind_of(error.value()), "cannot create {}: {}", directory.string(), error.message());
   const std::string text = to_json(state).dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   return write_durably(path_, text, 0640);

@@ -11,6 +11,7 @@ namespace xlvs::ha {
 namespace {
 
 constexpr std::uint8_t kDryRun = 1;
+constexpr std::uint16_t kPermissions = 0777;
 constexpr std::size_t kAnswerHead = 8 + 1 + 8;
 constexpr std::size_t kRoomForRest = 32;  // "... and 4294967295 more"
 
@@ -74,6 +75,7 @@ Result<std::vector<std::uint8_t>> encode_files(const std::vector<ConfigFile>& fi
     out.text(file.name);
     out.text(file.text);
   }
+  for (const ConfigFile& file : files) out.number(file.mode & kPermissions, 2);
   return out.take();
 }
 
@@ -93,6 +95,8 @@ std::optional<std::vector<ConfigFile>> decode_files(std::span<const std::uint8_t
     if ((!file.name.empty() && !is_config_name(file.name)) || !names.insert(file.name).second) return std::nullopt;
     files.push_back(std::move(file));
   }
+  if (in.left() > 0)
+    for (ConfigFile& file : files) file.mode = static_cast<std::uint16_t>(in.number(2) & kPermissions);
   if (!in.complete()) return std::nullopt;
   return files;
 }

@@ -6,7 +6,7 @@
 //   progress   transfer (8), how many bytes from the beginning have arrived (4)
 //   verdict    transfer (8), outcome (1), generation (8), text
 // Numbers are big-endian. The whole is the number of files (2), then of each the length of its name (1) and text (4),
-// name, text.
+// name, text; then of each its mode (2), which earlier versions leave out.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,7 @@ inline constexpr std::size_t kLongestConfigName = 200;
 struct ConfigFile {
   std::string name;  // "": the main file; otherwise of the one in conf.d: "web.yaml"
   std::string text;
+  std::uint16_t mode = 0;  // permission bits; 0: not told
   friend bool operator==(const ConfigFile&, const ConfigFile&) = default;
 };
 

@@ -44,9 +44,10 @@ TEST_F(ConfigFilesTest, OnlyThePairsFilesArePushed) {
                                            part("30-none.yaml", "# nothing yet\n"), part("40.yaml", "timeouts: {}\n")});
   ASSERT_TRUE(files);
   EXPECT_THAT(*files, ElementsAre(ha::ConfigFile{"10-web.yaml", kPairs}, ha::ConfigFile{"40.yaml", "timeouts: {}\n"}));
-  const auto other_way = files_to_push(main_, {main(kPairs), part("own.yaml", kOwn)});
-  ASSERT_TRUE(other_way);
-  EXPECT_THAT(*other_way, ElementsAre(ha::ConfigFile{"", kPairs}));
+  std::filesystem::permissions(main_, std::filesystem::perms(0640));
+  const auto with_mode = files_to_push(main_, {main(kPairs), part("own.yaml", kOwn)});
+  ASSERT_TRUE(with_mode);
+  EXPECT_THAT(*with_mode, ElementsAre(ha::ConfigFile{"", kPairs, 0640}));
 }
 
 TEST_F(ConfigFilesTest, AMixedFileIsNamedWithItsKeys) {

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "agent/config_files.h"
+#include "agent/durable_file.h"
 #include "agent/pushed_config.h"
 #include "tests/unit/agent/harness.h"
 
@@ -228,6 +229,36 @@ TEST_F(ConfigPushTest, WithoutAPeerThereIsNobodyToPushTo) {
   const auto push = one.operations().push_config({});
   ASSERT_FALSE(push);
   EXPECT_EQ(push.error().kind, ErrorKind::not_found);
+}
+
+// A13: a secret of mode 0600 arrived for all the world to read.
+TEST_F(ConfigPushTest, ASecretArrivesAsOne) {
+  start();
+  write_file(one.part("secret.yaml"), service("dns", 11));
+  std::filesystem::permissions(one.part("secret.yaml"), std::filesystem::perms(0600));
+  ASSERT_TRUE(ok(one.operations().apply_config()));
+  EXPECT_EQ(push().state, "done");
+  EXPECT_EQ(rights_of(two.part("secret.yaml"))->mode, 0600U);
+}
+
+// A12: a push was not undone, the operator has put the files right and applied them; weeks later lvsd is restarted.
+TEST_F(ConfigPushTest, WhatIsAppliedByHandIsNotUndoneAtTheNextStart) {
+  ASSERT_TRUE(ok(two.start()));
+  ConfigStore store(push_folder(two.options.instance_state_dir()));
+  ASSERT_TRUE(ok(store.replace({{two.part("services.yaml"), service("pushed", 12)}})));
+  const auto warned = [&] {
+    const auto warnings = two.operations().status().warnings;
+    return std::any_of(warnings.begin(), warnings.end(), [](const std::string& warning) {
+      return warning.find("neither taken whole nor undone") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(warned());
+  ASSERT_TRUE(ok(two.operations().apply_config()));
+  EXPECT_FALSE(warned());
+  EXPECT_FALSE(store.unfinished());
+  two.agent.reset();
+  ASSERT_TRUE(ok(two.start()));
+  EXPECT_THAT(two.services(), ElementsAre("pushed"));
 }
 
 // lvsd was killed while it changed the files.

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/durable_file.h"
 #include "tests/unit/agent/temporary.h"
@@ -105,6 +106,76 @@ TEST_F(ConfigStoreTest, NoChangeIsNoneToUndo) {
   write_file(store().folder() + "/manifest.json", "{nonsense");
   EXPECT_FALSE(store().unfinished());
   EXPECT_FALSE(store().roll_back());
+}
+
+// A12: weeks later the next start threw away what the operator had written since.
+TEST_F(ConfigStoreTest, WhatIsWrittenSinceIsNotUndone) {
+  ASSERT_TRUE(store().replace(changes_));
+  write_file(web_, "web by hand");
+  write_file(old_, "old by hand");
+  ASSERT_TRUE(store().roll_back(true));
+  EXPECT_EQ(read_file(web_), "web by hand");
+  EXPECT_EQ(read_file(old_), "old by hand");
+  EXPECT_EQ(read_file(main_), "main 1");
+  EXPECT_EQ(read_file(main_ + ".before-undo"), "main 2") << "what is overwritten stays beside it";
+  EXPECT_FALSE(fs::exists(new_));
+  EXPECT_EQ(read_file(new_ + ".before-undo"), "new 2");
+  EXPECT_FALSE(fs::exists(web_ + ".before-undo"));
+  EXPECT_FALSE(store().unfinished());
+}
+
+TEST_F(ConfigStoreTest, FilesThatWereNeverTouchedAreNotWritten) {
+  ASSERT_TRUE(store().replace(changes_));
+  for (const auto& [path, text] : {std::pair(main_, "main 1"), std::pair(web_, "web 1"), std::pair(old_, "old 1")})
+    write_file(path, text);
+  fs::remove(new_);
+  fs::remove_all(store().folder() + "/conf.d");  // they are not needed
+  fs::create_directory(temporary_of(main_));     // nor could it be written
+  const auto undone = store().roll_back();
+  EXPECT_TRUE(undone) << undone.error().message;
+  expect_as_before();
+}
+
+TEST_F(ConfigStoreTest, AListThatCanNotBeMarkedIsNotActedUponLater) {
+  ASSERT_TRUE(store().replace(changes_));
+  fs::create_directory(temporary_of(store().manifest()));  // as on a full disk: nothing can be written
+  store().keep();
+  EXPECT_FALSE(store().unfinished());
+}
+
+TEST_F(ConfigStoreTest, ASecretsModeStaysItsOwn) {
+  const auto mode = [](const std::string& path) { return static_cast<unsigned>(fs::status(path).permissions()); };
+  for (FileChange& change : changes_) change.mode = 0600;
+  fs::permissions(web_, fs::perms(0644));
+  fs::permissions(old_, fs::perms(0600));
+  ASSERT_TRUE(store().replace(changes_));
+  EXPECT_EQ(mode(new_), 0600U);
+  EXPECT_EQ(mode(web_), 0600U) << "no wider than where it comes from";
+  EXPECT_EQ(mode(store().folder()), 0750U);
+  EXPECT_EQ(mode(store().folder() + "/conf.d/old.yaml"), 0600U);
+  ASSERT_TRUE(store().roll_back());
+  EXPECT_EQ(mode(old_), 0600U) << "a file that came back";
+  EXPECT_EQ(mode(web_), 0644U);
+
+  changes_ = {{new_, "new 2", 0666}};
+  ASSERT_TRUE(store().replace(changes_));
+  EXPECT_EQ(mode(new_), 0640U) << "at most";
+  store().keep();
+  changes_ = {{directory_ / "etc/conf.d/untold.yaml", "x", 0}};
+  ASSERT_TRUE(store().replace(changes_));
+  EXPECT_EQ(mode(changes_[0].path), 0600U);
+}
+
+TEST_F(ConfigStoreTest, OwnersStayAndComeBack) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to give files away";
+  for (const std::string& path : {web_, old_}) ASSERT_EQ(chown(path.c_str(), 65534, 65534), 0);
+  ASSERT_TRUE(store().replace(changes_));
+  EXPECT_EQ(rights_of(web_)->owner, 65534U);
+  ASSERT_TRUE(store().roll_back());
+  for (const std::string& path : {web_, old_}) {
+    EXPECT_EQ(rights_of(path)->owner, 65534U) << path;
+    EXPECT_EQ(rights_of(path)->group, 65534U) << path;
+  }
 }
 
 TEST_F(ConfigStoreTest, ModesAndLinksStay) {
