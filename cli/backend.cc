@@ -14,8 +14,7 @@ using control::BackendChangeResult;
 using control::BackendReport;
 using control::Json;
 
-// ---- list
-// --------------------------------------------------------------------------------------------------------------
+// ---- list -----------------------------------------------------------------------------------------------------------
 
 std::string list_table(const std::vector<BackendReport>& backends, double now, bool colour) {
   Table table({left("Service"), left("Backend"), left("Forward"), right("Weight"), right("Configured"), right("Active"),
@@ -46,8 +45,7 @@ int list(const Context& context, const std::string& service) {
   });
 }
 
-// ---- changes
-// -----------------------------------------------------------------------------------------------------------
+// ---- changes --------------------------------------------------------------------------------------------------------
 
 std::string drained(const BackendReport& backend) {
   return fmt::format("drained: no new flows; {} active and {} inactive go on", backend.active, backend.inactive);
@@ -126,8 +124,7 @@ void add_reason(CLI::App& command, const std::shared_ptr<BackendChange>& change)
   command.add_option("--reason", change->reason, "Shown with the state, and logged")->type_name("TEXT");
 }
 
-// ---- drain
-// -------------------------------------------------------------------------------------------------------------
+// ---- drain ----------------------------------------------------------------------------------------------------------
 
 constexpr std::chrono::milliseconds kPoll{500};
 

@@ -17,8 +17,7 @@ struct Options {
   std::uint64_t count = 1;  // 0: until interrupted
 };
 
-// ---- totals
-// ------------------------------------------------------------------------------------------------------------
+// ---- totals ---------------------------------------------------------------------------------------------------------
 
 void add_traffic(Table& table, const std::string& name, const Traffic& traffic) {
   table.row({name, traffic.flows, traffic.in_packets, traffic.out_packets, traffic.in_bytes, traffic.out_bytes});
@@ -34,8 +33,7 @@ std::string totals_table(const StatsReport& stats, bool colour) {
   return table.to_string(colour) + reasons_table(stats.reasons, colour);
 }
 
-// ---- rates
-// -------------------------------------------------------------------------------------------------------------
+// ---- rates ----------------------------------------------------------------------------------------------------------
 
 std::string rate_cell(const std::optional<double>& value) {
   return value ? fmt::format("{:.1f}", *value) : "-";
@@ -62,8 +60,7 @@ std::string rates_table(const Rates& rates, bool colour) {
          (reasons.empty() ? "" : "\nPackets not plainly forwarded\n" + reasons.to_string(colour));
 }
 
-// ---- the loop
-// ----------------------------------------------------------------------------------------------------------
+// ---- the loop -------------------------------------------------------------------------------------------------------
 
 // Both print one report; they return an exit code and whether to go on.
 struct Step {

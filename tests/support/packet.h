@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets, composed layer by layer and parsed back:
 //
-//   Bytes frame = (Ethernet{} / Vlan{100} / IPv4{.src = "192.0.2.1", .dst = "198.51.100.10"} / Tcp{.dport =
-//   80}).build();
+//   Bytes frame = (Ethernet{} / IPv4{.src = "192.0.2.1", .dst = "198.51.100.10"} / Tcp{.dport = 80}).build();
 //
 // build() fills in every length, protocol number and checksum that was not given, checksums by plain RFC 1071 sums over
 // the complete bytes: nothing here is shared with the code under test, which updates checksums incrementally.

@@ -201,9 +201,9 @@ struct HaFlowsReport {
   std::uint64_t sent = 0, received = 0;  // flows
   std::uint64_t datagrams_sent = 0, datagrams_resent = 0, datagrams_received = 0, datagrams_repeated = 0;
   std::uint64_t send_errors = 0;
-  std::map<std::string, std::uint64_t> imported,
-      refused;                                    // flows that were received, by what became of them; by reason
-  std::map<std::string, std::uint64_t> rejected;  // datagrams, by reason
+  // Flows that were received, by what became of them; by reason.
+  std::map<std::string, std::uint64_t> imported, refused;
+  std::map<std::string, std::uint64_t> rejected;                                 // datagrams, by reason
   std::uint64_t snapshots_sent = 0, snapshots_received = 0, snapshot_flows = 0;  // whole tables; flows of the last
   double snapshot_time = 0;                                                      // that it took, seconds
 };

@@ -30,8 +30,7 @@ HttpServer::Acceptor to_generic(Acceptor acceptor) {
   return {acceptor.get_executor(), protocol, acceptor.release()};
 }
 
-// ---- UNIX
-// ------------------------------------------------------------------------------------------------------------
+// ---- UNIX -----------------------------------------------------------------------------------------------------------
 
 Result<sockaddr_un> socket_address(const std::string& path) {
   sockaddr_un address{};
@@ -124,8 +123,7 @@ class UnixServer final : public Server {
   HttpServer http_;
 };
 
-// ---- TCP
-// -------------------------------------------------------------------------------------------------------------
+// ---- TCP ------------------------------------------------------------------------------------------------------------
 
 Tcp::endpoint tcp_endpoint(const Endpoint& endpoint) {
   const auto bytes = endpoint.address.bytes();

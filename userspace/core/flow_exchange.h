@@ -90,8 +90,7 @@ class FlowSink {
   // Numbers begin to mean something else.
   virtual void forget_targets() = 0;
   virtual void set_target(std::uint32_t number, const FlowTarget& target) = 0;
-  // `replace`: the other router gets the packets and knows better; otherwise flows that are known here stay as they
-  // are.
+  // `replace`: the other router gets the packets and knows better; otherwise flows that are known here stay.
   virtual FlowImports import(std::span<const FlowRecord> flows, bool replace) = 0;
 };
 

@@ -146,8 +146,8 @@ struct ServiceConfig {
   ForwardMethod forward = ForwardMethod::nat;
   Scheduler scheduler = Scheduler::wlc;
   bool hash_port = false;  // sh, mh: the hash includes the client port (IPVS sh-port, mh-port)
-  bool hash_fallback =
-      false;                // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback)
+  // sh, mh: a client whose server is drained goes to another (IPVS sh-fallback, mh-fallback).
+  bool hash_fallback = false;
   bool sloppy_tcp = false;  // any TCP segment but RST may create a flow
   NoFlowPolicy no_flow = NoFlowPolicy::pass;
   FlowsOnFailure flows_on_failure = FlowsOnFailure::keep;

@@ -116,8 +116,8 @@ struct Lateness {
       {std::chrono::milliseconds{1}, std::chrono::milliseconds{5}, std::chrono::milliseconds{10},
        std::chrono::milliseconds{50}, std::chrono::milliseconds{100}, std::chrono::milliseconds{500},
        std::chrono::milliseconds{1000}}};
-  std::array<std::uint64_t, kBounds.size() + 1>
-      counts{};  // at most the bound, and above the one before; last: above all
+  // At most the bound, and above the one before; the last: above all.
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};
   std::chrono::duration<double> sum{0};
   void add(std::chrono::steady_clock::duration late);
 };

@@ -11,8 +11,7 @@ using testing::HasSubstr;
 using testing::Pair;
 using testing::StartsWith;
 
-// ---- output formats
-// ----------------------------------------------------------------------------------------------------
+// ---- output formats -------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, JsonIsWhatTheApiAnswers) {
   EXPECT_EQ(Json::parse(run({"-o", "json", "status"}).out), Json(lvsd.canned));
@@ -61,8 +60,7 @@ TEST_F(CliTest, AlignmentDoesNotDependOnColour) {
   EXPECT_EQ(painted, plain);
 }
 
-// ---- backends
-// ----------------------------------------------------------------------------------------------------------
+// ---- backends -------------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, ChangesSayWhatTheyAsk) {
   EXPECT_EQ(run({"backend", "drain", "10.0.0.11:8080"}).code, kOk);
@@ -147,8 +145,7 @@ TEST_F(CliTest, AnUnknownServiceIsExit5WithCloseOnes) {
   EXPECT_EQ(run({"service", "show", "a/b?c"}).err, "lvsctl: no service is named 'a/b?c'\n");
 }
 
-// ---- flows
-// -------------------------------------------------------------------------------------------------------------
+// ---- flows ----------------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, FlowFiltersReachLvsd) {
   EXPECT_EQ(run({"flow", "list", "--client", "[2001:db8::7]:80", "--state", "A&B", "--protocol", "tcp", "--service",
@@ -169,8 +166,7 @@ TEST_F(CliTest, WhatLvsdRefusesIsExit1) {
   EXPECT_EQ(outcome.err, "lvsctl: state 'X' is not one of ...\n");
 }
 
-// ---- stats
-// -------------------------------------------------------------------------------------------------------------
+// ---- stats ----------------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, RatesUseLvsdsClockAndSleepTheInterval) {
   auto second = control::canned_stats();
@@ -211,8 +207,7 @@ TEST_F(CliTest, AClockThatStandsStillIsAnError) {
   EXPECT_THAT(outcome.err, HasSubstr("clock did not advance"));
 }
 
-// ---- configuration
-// -----------------------------------------------------------------------------------------------------
+// ---- configuration --------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, CheckSendsTheText) {
   files["new.yaml"] = "services: []\n";
@@ -312,8 +307,7 @@ TEST_F(CliTest, PushThatFailsSaysWhy) {
   EXPECT_EQ(run({"config", "push"}).code, kNotFound);
 }
 
-// ---- lvsd is not there
-// -------------------------------------------------------------------------------------------------
+// ---- lvsd is not there ----------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, WithoutLvsdEveryCommandIsExit4AndSaysSo) {
   files["new.yaml"] = "x";
@@ -343,8 +337,7 @@ TEST_F(CliTest, VersionTellsItsOwnWithoutLvsd) {
   EXPECT_EQ(Json::parse(run({"version", "-o", "json"}).out)["lvsd"]["pid"], 4242);
 }
 
-// ---- the command line
-// --------------------------------------------------------------------------------------------------
+// ---- the command line -----------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, MistakesAreExit2AndAskLvsdNothing) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{},

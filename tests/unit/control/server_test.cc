@@ -62,8 +62,7 @@ class ServerTest : public testing::Test {
   std::unique_ptr<Server> server;
 };
 
-// ---- the socket file
-// ---------------------------------------------------------------------------------------------------
+// ---- the socket file ------------------------------------------------------------------------------------------------
 
 TEST_F(ServerTest, TheSocketFileIsForOwnerAndGroup) {
   start();
@@ -116,8 +115,7 @@ TEST_F(ServerTest, RemovesItsSocketButNotASuccessors) {
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
 }
 
-// ---- HTTP
-// --------------------------------------------------------------------------------------------------------------
+// ---- HTTP -----------------------------------------------------------------------------------------------------------
 
 TEST_F(ServerTest, KeepsAConnectionForManyRequests) {
   start();
@@ -190,8 +188,7 @@ TEST_F(ServerTest, WrongMethodsSayWhatIsAllowed) {
   EXPECT_THAT(answer, HasSubstr("\r\nAllow: GET\r\n"));
 }
 
-// ---- limits
-// ------------------------------------------------------------------------------------------------------------
+// ---- limits ---------------------------------------------------------------------------------------------------------
 
 TEST_F(ServerTest, ABodyOverTheLimitIsA413BeforeItHasArrived) {
   start({.body_bytes = 1000});
@@ -282,8 +279,7 @@ TEST_F(ServerTest, The65thConnectionIsTurnedAwayUntilOneLeaves) {
   EXPECT_THAT(next, StartsWith("HTTP/1.1 200"));
 }
 
-// ---- end of life
-// -------------------------------------------------------------------------------------------------------
+// ---- end of life ----------------------------------------------------------------------------------------------------
 
 TEST_F(ServerTest, StoppingClosesConnectionsInEveryPhase) {
   start();
@@ -297,8 +293,7 @@ TEST_F(ServerTest, StoppingClosesConnectionsInEveryPhase) {
   EXPECT_FALSE(RawClient(path).connected());
 }
 
-// ---- TCP
-// ---------------------------------------------------------------------------------------------------------------
+// ---- TCP ------------------------------------------------------------------------------------------------------------
 
 TEST_F(ServerTest, TcpServesMetricsStatusAndThePage) {
   const std::uint16_t port = start_tcp();
@@ -338,8 +333,7 @@ TEST_F(ServerTest, TcpOverIpv6) {
   EXPECT_THAT(server->where(), StartsWith("[::1]:"));
 }
 
-// ---- who may
-// -----------------------------------------------------------------------------------------------------------
+// ---- who may --------------------------------------------------------------------------------------------------------
 
 // The first bytes that a process of another user and group reads back; "no connection" when it can not open the socket.
 std::string as_user(uid_t user, gid_t group, const std::string& path) {
