@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint8_t kDryRun = 1;
 constexpr std::uint16_t kPermissions = 0777;
+constexpr std::size_t kModeLength = 2;
 constexpr std::size_t kAnswerHead = 8 + 1 + 8;
 constexpr std::size_t kRoomForRest = 32;  // "... and 4294967295 more"
 
@@ -68,14 +69,14 @@ Result<std::vector<std::uint8_t>> encode_files(const std::vector<ConfigFile>& fi
     if (!file.name.empty() && !is_config_name(file.name))
       return fail(ErrorKind::invalid, "a file's name is longer than {} bytes, or has characters that may not be sent",
                   kLongestConfigName);
-    if (out.size() + file.name.size() + file.text.size() > kLargestConfig)
+    if (out.size() + file.name.size() + file.text.size() + files.size() * kModeLength > kLargestConfig)
       return fail(ErrorKind::invalid, "the files are longer than {} bytes", kLargestConfig);
     out.number(file.name.size(), 1);
     out.number(file.text.size(), 4);
     out.text(file.name);
     out.text(file.text);
   }
-  for (const ConfigFile& file : files) out.number(file.mode & kPermissions, 2);
+  for (const ConfigFile& file : files) out.number(file.mode & kPermissions, kModeLength);
   return out.take();
 }
 
@@ -96,7 +97,7 @@ std::optional<std::vector<ConfigFile>> decode_files(std::span<const std::uint8_t
     files.push_back(std::move(file));
   }
   if (in.left() > 0)
-    for (ConfigFile& file : files) file.mode = static_cast<std::uint16_t>(in.number(2) & kPermissions);
+    for (ConfigFile& file : files) file.mode = static_cast<std::uint16_t>(in.number(kModeLength) & kPermissions);
   if (!in.complete()) return std::nullopt;
   return files;
 }
