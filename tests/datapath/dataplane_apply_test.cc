@@ -399,6 +399,36 @@ TEST_F(Apply, ANextHopThroughAnotherInterfaceIsUnresolved) {
   EXPECT_EQ(record("web", "10.0.0.11:8080").hop, 0U);
 }
 
+// A server that dies for real loses its neighbour entry, too: what becomes of its flows must outlast that.
+TEST_F(Apply, AFailedBackendStaysFailedWhateverHappensToItsNextHop) {
+  const PortRequest port = make_port("dp0");
+  ASSERT_TRUE(dp->attach(port));
+  for (const FlowsOnFailure policy : {FlowsOnFailure::reset, FlowsOnFailure::drop}) {
+    DesiredService failing = web();
+    failing.flows_on_failure = policy;
+    failing.backends[0].up = false;
+    failing.backends[0].failed = true;
+    apply(desired({failing}));
+    const std::uint8_t flags = encode_flags(true, policy);
+    const NextHop hop{false, MacAddress{{2, 0, 0, 0, 0, 9}}, port.ifindex};
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, flags);
+    dp->set_next_hop(address("10.0.0.11"), hop);
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, flags) << "learnt";
+    dp->set_next_hop(address("10.0.0.11"), std::nullopt);
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, flags) << "lost";
+    ASSERT_TRUE(dp->attach(make_port("dp1")));
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, flags) << "another interface was attached";
+    dp->detach("dp1");
+    run("ip link del dp1");
+    open();
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, flags) << "after a restart, before the first apply";
+    EXPECT_EQ(record("web", "10.0.0.12:8080").flags, encode_flags(false, policy)) << "a healthy one's policy stays";
+    ASSERT_TRUE(dp->attach(port));
+    apply(desired({web()}));
+    EXPECT_EQ(record("web", "10.0.0.11:8080").flags, LVS_BACKEND_VALID);
+  }
+}
+
 TEST_F(Apply, ALocalBackendAndBack) {
   apply(desired({web()}));
   dp->set_next_hop(address("10.0.0.11"), NextHop{true, {}, 0});

@@ -64,6 +64,7 @@ class DataplaneTest : public ::testing::Test {
     options.limits = {1024, 1024, 16, 32, 64};
   }
   void TearDown() override {
+    if (dp) expect_tables_sound();
     dp.reset();
     const auto removed = remove_pins(options);
     EXPECT_TRUE(removed) << removed.error().message;
@@ -85,6 +86,15 @@ class DataplaneTest : public ::testing::Test {
   }
   void sweep(unsigned times = 1) {
     for (; times > 0; --times) ASSERT_TRUE(dp->sweep_step(dp->bucket_count()));
+  }
+
+  // What holds after every test: no table names a backend whose record refuses new flows.
+  void expect_tables_sound() const {
+    for (const auto& [id, installed] : dp->registry().services())
+      for (const std::uint32_t backend : maps().table(id))
+        EXPECT_TRUE(backend == 0 ||
+                    (maps().backends[backend].flags & (LVS_BACKEND_VALID | LVS_BACKEND_DOWN)) == LVS_BACKEND_VALID)
+            << installed.name << " schedules onto backend id " << backend;
   }
 
   [[nodiscard]] std::string root() const { return options.bpffs + "/lvs/" + options.instance; }

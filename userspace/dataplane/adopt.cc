@@ -109,7 +109,8 @@ class Adoption {
         const Endpoint endpoint{decode_address(record.addr, family), decode_port(record.port)};
         if (seen.emplace(record.service, endpoint).second) {
           const ForwardMethod forward = record.method == LVS_METHOD_DR ? ForwardMethod::dr : ForwardMethod::nat;
-          registry_.adopt_backend(id, {record.service, endpoint, forward});
+          registry_.adopt_backend(id, {record.service, endpoint, forward, decode_policy(record.flags),
+                                       (record.flags & LVS_BACKEND_DOWN) != 0});
           continue;
         }
       }

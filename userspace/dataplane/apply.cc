@@ -45,6 +45,7 @@ class XdpDataplane::Applier {
     for (const PlannedService& service : plan_.services) write_vips(service);
     if (auto done = write_reals(/*remove=*/false); !done) return tl::make_unexpected(done.error());
     if (auto done = swap_tables(); !done) return tl::make_unexpected(done.error());
+    write_failures();
     for (const PlannedService& service : plan_.services)
       if (auto done = write_service(service); !done) return tl::make_unexpected(done.error());
     remove_listeners();
@@ -76,22 +77,25 @@ class XdpDataplane::Applier {
   void write_backends(const PlannedService& service) {
     for (const PlannedBackend& planned : service.backends) {
       const DesiredBackend& desired = *planned.desired;
-      lvs_backend& record = maps_.backends[planned.id];
-      const lvs_method method =
-          dp_.is_local(desired.endpoint.address) ? LVS_METHOD_LOCAL : encode_method(desired.forward);
-      bool changed = false;
       if (planned.added) {
         maps_.store_record(maps_.loads[planned.id], lvs_load{});
-        maps_.store_record(record, encode_backend(desired.endpoint, service.id));
-        maps_.store_word(record.hop, dp_.hop_word(desired.endpoint.address));
+        dp_.records_.install(planned.id);
+        ++summary_.backends_added;
       }
-      changed |= maps_.store_word(maps_.loads[planned.id].weight, desired.up ? desired.weight : 0);
-      const std::uint8_t flags = encode_flags(desired.failed, service.desired->flows_on_failure);
-      changed |= maps_.store_backend_word(planned.id, backend_word(desired.endpoint.port, method, flags));
-      summary_.backends_added += planned.added;
-      summary_.backends_changed += changed && !planned.added;
+      bool changed = maps_.store_word(maps_.loads[planned.id].weight, desired.up ? desired.weight : 0);
+      changed |= dp_.records_.update(planned.id);
+      if (changed && !planned.added) backends_changed_.insert(planned.id);
       if (changed || planned.added) backends_differ_.insert(service.id);
     }
+  }
+
+  // Only now, when no table names them any more: a new flow never meets a backend that refuses it.
+  void write_failures() {
+    dp_.registry_.judge(plan_);
+    for (const PlannedService& service : plan_.services)
+      for (const PlannedBackend& planned : service.backends)
+        if (dp_.records_.update(planned.id) && !planned.added) backends_changed_.insert(planned.id);
+    summary_.backends_changed = static_cast<unsigned>(backends_changed_.size());
   }
 
   void write_vips(const PlannedService& service) {
@@ -209,7 +213,7 @@ class XdpDataplane::Applier {
 
   void remove_backends() {
     for (const std::uint32_t id : plan_.removed_backends) {
-      maps_.store_backend_word(id, backend_word(maps_.backends[id]) & ~(std::uint32_t{LVS_BACKEND_VALID} << 24));
+      dp_.records_.invalidate(id);
       maps_.store_word(maps_.loads[id].weight, 0);
       ++summary_.backends_removed;
     }
@@ -218,7 +222,7 @@ class XdpDataplane::Applier {
   // After registry.remove(): resting backends of the service have lost their owner, and their record says so too.
   void clear_service(std::uint32_t id) {
     for (const auto& [backend, owner] : dp_.registry_.resting_backends())
-      if (owner == 0) maps_.store_word(maps_.backends[backend].service, 0);
+      if (owner == 0) dp_.records_.disown(backend);
     maps_.store_service_word(id, 0);
     maps_.drop_table(id);
     maps_.store_record(maps_.retired[id], lvs_counters{});
@@ -255,6 +259,7 @@ class XdpDataplane::Applier {
   ApplySummary summary_;
   std::set<std::uint32_t> changed_;          // services
   std::set<std::uint32_t> backends_differ_;  // services
+  std::set<std::uint32_t> backends_changed_;
 };
 
 void XdpDataplane::apply_globals(const Desired& desired) {

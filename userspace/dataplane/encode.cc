@@ -141,6 +141,11 @@ std::uint8_t encode_flags(bool failed, FlowsOnFailure policy) {
   std::abort();
 }
 
+FlowsOnFailure decode_policy(std::uint8_t flags) {
+  if ((flags & LVS_BACKEND_RESET) != 0) return FlowsOnFailure::reset;
+  return (flags & LVS_BACKEND_DROP) != 0 ? FlowsOnFailure::drop : FlowsOnFailure::keep;
+}
+
 std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port) {
   std::uint64_t hop = 0;
   std::memcpy(&hop, mac.bytes.data(), mac.bytes.size());

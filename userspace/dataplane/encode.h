@@ -39,6 +39,7 @@ void encode_address(const IpAddress& address, __be32 (&out)[4]);
 [[nodiscard]] lvs_method encode_method(ForwardMethod method);
 // Of a backend that is not removed: what its flows are to do when it has failed.
 [[nodiscard]] std::uint8_t encode_flags(bool failed, FlowsOnFailure policy);
+[[nodiscard]] FlowsOnFailure decode_policy(std::uint8_t flags);
 
 [[nodiscard]] std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port);
 [[nodiscard]] MacAddress hop_mac(std::uint64_t hop);

@@ -172,10 +172,11 @@ void Registry::add(const Plan& plan) {
   for (const PlannedService& planned : plan.services) {
     if (planned.added) adopt_service(planned.id, planned.desired->name);
     for (const PlannedBackend& backend : planned.backends) {
-      if (backend.added)
-        adopt_backend(backend.id, {planned.id, backend.desired->endpoint, backend.desired->forward});
-      else
-        backends_.at(backend.id).forward = backend.desired->forward;
+      if (backend.added) adopt_backend(backend.id, {planned.id, backend.desired->endpoint});
+      InstalledBackend& installed = backends_.at(backend.id);
+      installed.forward = backend.desired->forward;
+      installed.flows_on_failure = planned.desired->flows_on_failure;
+      if (!backend.desired->failed) installed.failed = false;
     }
     for (const auto& [listener, id] : planned.listeners) {
       const auto found = listeners_.find(listener);
@@ -188,6 +189,11 @@ void Registry::add(const Plan& plan) {
       services_.at(planned.id).listeners.insert(listener);
     }
   }
+}
+
+void Registry::judge(const Plan& plan) {
+  for (const PlannedService& planned : plan.services)
+    for (const PlannedBackend& backend : planned.backends) backends_.at(backend.id).failed = backend.desired->failed;
 }
 
 void Registry::remove(const Plan& plan, std::uint64_t sweep) {

@@ -22,6 +22,8 @@ struct InstalledBackend {
   std::uint32_t service = 0;
   Endpoint endpoint;
   ForwardMethod forward = ForwardMethod::nat;
+  FlowsOnFailure flows_on_failure = FlowsOnFailure::keep;
+  bool failed = false;  // no table names it: see judge()
 };
 
 struct InstalledListener {
@@ -95,7 +97,10 @@ class Registry {
   // ---- changing. A plan holds until the next change. add() before anything is written, remove() after all is.
   [[nodiscard]] Result<Plan> plan(const Desired& desired, const LimitConfig& limits) const;
   Result<Plan> plan(Desired&& desired, const LimitConfig& limits) const = delete;  // a plan borrows
+  // add() takes back that a backend has failed, before a table names it again; judge(), once no table names it any
+  // more, says that it has.
   void add(const Plan& plan);
+  void judge(const Plan& plan);
   // `sweep`: the first that will look at the whole flow table.
   void remove(const Plan& plan, std::uint64_t sweep);
 

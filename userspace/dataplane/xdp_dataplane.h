@@ -8,10 +8,10 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
 
 #include "dataplane/adopt.h"
 #include "dataplane/attach.h"
+#include "dataplane/backend_records.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/flow_importer.h"
 #include "dataplane/flow_teller.h"
@@ -73,12 +73,7 @@ class XdpDataplane final : public Dataplane {
   class Applier;
   void apply_globals(const Desired& desired);
 
-  // ---- next hops
-  [[nodiscard]] std::uint64_t hop_word(const IpAddress& address) const;
-  [[nodiscard]] bool is_local(const IpAddress& address) const;
-  void store_hop(std::uint32_t backend);
-  void refresh_hops();
-
+  [[nodiscard]] std::uint32_t port_number(unsigned ifindex) const;
   void retire_backend(std::uint32_t id);
 
   // ---- stats.cc
@@ -101,7 +96,7 @@ class XdpDataplane final : public Dataplane {
   FlowImporter importer_;
   PortNumbers port_numbers_;
   std::map<std::string, Port> ports_;
-  std::unordered_map<IpAddress, NextHop> hops_;
+  BackendRecords records_;
   std::set<IpAddress> warned_;  // reached through an interface that is no port
 };
 

@@ -205,6 +205,20 @@ TEST(Desired, ABackendThatSaysSorryIsTheLastResortWhateverItsChecksSay) {
   EXPECT_FALSE(plan(false, dead, {{ref, {.forced = Forced::down}}}).pools.at("web").tier);
 }
 
+// Otherwise the panic would reset or mute every connection of the servers that it uses.
+TEST(Desired, APanicDoesNotFailTheServersThatItUses) {
+  Config config = two_services();
+  config.services[0].pool.panic = 50;
+  const BackendRef out{"web", endpoint("10.0.0.12:8080")};
+  const Plan plan =
+      compute_plan(config, {{out, {.disabled = true}}}, [](const BackendRef&) { return Fitness{false, 1000, {}}; });
+  ASSERT_TRUE(plan.pools.at("web").panic);
+  for (const DesiredBackend& backend : plan.desired.services[0].backends)
+    EXPECT_EQ(backend.failed, !backend.up) << backend.endpoint.to_string();
+  EXPECT_TRUE(plan.desired.services[0].backends[0].up);
+  EXPECT_TRUE(plan.desired.services[0].backends[1].failed) << "the operator took it out";
+}
+
 TEST(Maintenance, NamesAnAddressAnEndpointOrAService) {
   const Config config = two_services();
   const auto disabled = [&](const char* name) {
