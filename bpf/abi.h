@@ -22,6 +22,12 @@
  *   check_origins  such a check's flow -> the backend it was sent to    the egress program writes, XDP reads
  *   fence          until when this router answers for the addresses below    lvsd writes, XDP reads
  *   fenced         the addresses of its role in a pair                  lvsd writes, XDP reads
+ *   vips           listener id -> struct lvs_vip                        lvsd writes, XDP reads
+ *   locks          of insertion, chosen by a flow's hash                XDP only
+ *   hops           slot of the flow table -> LVS_HOP_* of its client    XDP only
+ *   direct         who talks to a NAT backend past the VIP              XDP only
+ *   pieces         fragments whose first one was dropped                XDP only
+ *   cold           LVS_COLD_* -> a program for rare packets             filled when the programs are loaded
  *   control        (global data) seeds, masks, timeouts, ports, gateways
  *
  * Backend ids are unique to one (service, address, port) and are not used again before a full sweep of the flow table
@@ -38,6 +44,9 @@
 
 #define LVS_MAX_PORTS 64	/* interfaces with our program; port 0 means none */
 #define LVS_MAX_GATEWAYS 256	/* client-side next hops that NAT replies use; 0 means none */
+#define LVS_GATEWAY_OWN 255	/* the flow's next hop has no number: it stands in `hops` */
+#define LVS_COLD_STRAY 0
+#define LVS_COLD_MAX 8 /* room for more of them without another layout */
 #define LVS_MAX_LISTENERS 65536 /* what the listener field of a flow's state word can tell apart */
 #define LVS_MAX_BACKENDS 1048576
 #define LVS_MAX_SERVICES 65536
@@ -67,17 +76,32 @@ struct lvs_listener {
 	__u32 id;
 	__u32 service;
 	__u32 sum; /* 32-bit ones' complement sum of the VIP and the port, see lvs_backend.sum */
-	__u32 zero;
+	__u8 tag;  /* part of the hash of its flows, below LVS_TAGS; never changes while the listener exists */
+	__u8 flags; /* LVS_LISTENER_* */
+	__u16 zero;
 };
+
+/*
+ * Flows of one client port to many listeners would all meet in two buckets, since a reply knows its client and not the
+ * listener. The tag tells listeners apart as far as a reply can know them: lvs_real.tags says which ones to try.
+ */
+#define LVS_TAGS 16
+
+#define LVS_LISTENER_HOST 1 /* this host is one of the servers: while another router is active, packets are its own */
 
 #define LVS_REAL_SHARED 1 /* several (service, backend) pairs have this address and port: the flow tells which */
 
 #define LVS_REAL_CHECK 2 /* a VIP from which backends answer health checks; `backend` is one that no flow has */
 
+#define LVS_REAL_MANY 4 /* its service has several listeners of the protocol */
+
+#define LVS_REAL_TAG(flags) ((flags) >> 8 & (LVS_TAGS - 1)) /* the tag of `listener` */
+
 /* What a packet coming from a NAT backend may be a reply to. */
 struct lvs_real {
 	__u32 backend;	/* the only one, unless SHARED */
-	__u32 listener; /* the one described by vip, vip_port and sum; other listeners of the service are in `vips` */
+	__u16 listener; /* the one described by vip, vip_port and sum; other listeners of the service are in `vips` */
+	__u16 tags;	/* bit i: some of its listeners have tag i; 0: all have tag 0 */
 	__be32 vip[4];	/* IPv4: vip[0] */
 	__be16 vip_port;
 	__u16 flags; /* LVS_REAL_* */
@@ -92,7 +116,8 @@ struct lvs_vip {
 	__u8 family; /* AF_INET or AF_INET6; 0: unused id */
 	__u32 sum;
 	__u32 service;
-	__u32 zero;
+	__u8 tag; /* as lvs_listener.tag */
+	__u8 zero[3];
 };
 
 /* ---- checks that go to a VIP on a backend --------------------------------------------------------------------- */
@@ -115,6 +140,27 @@ struct lvs_check_flow {
 
 struct lvs_check_origin {
 	__be32 addr[4]; /* of the backend: whom the check's socket is connected to */
+};
+
+/* ---- packets that only look like a service's ------------------------------------------------------------------- */
+
+/* A conversation with a NAT backend's own address and port: it belongs to no service. */
+struct lvs_direct {
+	__be32 server[4]; /* IPv4: server[0] */
+	__be32 other[4];
+	__be16 server_port;
+	__be16 other_port;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+/* A packet that came in fragments. */
+struct lvs_piece {
+	__be32 src[4]; /* IPv4: src[0] */
+	__be32 dst[4];
+	__be32 id;
+	__u8 protocol;
+	__u8 zero[3];
 };
 
 /* ---- the fence ------------------------------------------------------------------------------------------------ */
@@ -165,16 +211,23 @@ enum lvs_method {
 };
 
 #define LVS_BACKEND_VALID 1 /* cleared first when a backend is removed: its flows end there and then */
-#define LVS_BACKEND_DOWN 2  /* failed its check, and its service has one of the two policies below */
-#define LVS_BACKEND_RESET 4 /* once DOWN or not VALID, TCP flows end with a reset to the client; UDP is rescheduled */
-#define LVS_BACKEND_DROP 8  /* while DOWN, segments of its TCP flows are dropped; UDP is rescheduled */
+/*
+ * DOWN: it failed, and no table names it. UDP flows and new connections leave it; what becomes of established TCP flows
+ * say the two flags below. Without them they go on to it.
+ */
+#define LVS_BACKEND_DOWN 2
+#define LVS_BACKEND_RESET 4 /* once DOWN or not VALID, TCP flows end with a reset to the client */
+#define LVS_BACKEND_DROP 8  /* while DOWN, segments of its TCP flows are dropped */
 
 /*
  * A next hop is one 64-bit word, so that it changes in one store: the destination MAC in the low 48 bits as it lies in
- * memory, the port number (index into lvs_control.ports) in the high 16. 0: not resolved.
+ * memory, the port number (index into lvs_control.ports) in 6 bits above. 0: not resolved.
  */
-#define LVS_HOP_PORT(hop) ((__u32)((hop) >> 48))
+#define LVS_HOP_PORT(hop) ((__u32)((hop) >> 48) & (LVS_MAX_PORTS - 1))
 #define LVS_HOP_MAC_MASK 0x0000ffffffffffffULL
+#define LVS_HOP_MASK 0x003fffffffffffffULL /* MAC and port; the bits above serve the tables that hold hops */
+/* Of control.gateway: a flow has been given this number since lvsd last looked. */
+#define LVS_HOP_USED (1ULL << 63)
 
 struct lvs_backend {
 	__u64 hop;	/* LVS_HOP_*; written in one store */
@@ -189,10 +242,10 @@ struct lvs_backend {
 
 /* One 16-byte read tells the lc and wlc schedulers all about a candidate. */
 struct lvs_load {
-	__u32 active;	/* TCP flows in ESTABLISHED */
+	__u32 active;	/* TCP flows in ESTABLISHED or ESTABLISHED_NEW */
 	__u32 inactive; /* all other flows: opening and closing TCP, UDP (as in IPVS) */
 	__u32 weight;	/* lvsd writes; 0: no new flow */
-	__u32 zero;
+	__u32 drained;	/* lvsd only: since when weight is 0, in seconds of CLOCK_MONOTONIC + 1; 0: it is not */
 };
 
 struct lvs_counters {
@@ -225,9 +278,18 @@ enum lvs_state {
 	LVS_STATE_CLOSE_WAIT = 8,
 	LVS_STATE_LAST_ACK = 9,
 	LVS_STATE_UDP_NEW = 10, /* one packet seen: the first to be evicted, like SYN_RECV */
-	LVS_STATE_UDP = 11,
+	LVS_STATE_UDP = 11,	/* the client came again in a later tick */
+	/*
+	 * ESTABLISHED by a single acknowledgement, which anybody can forge: the server has not answered it, nor has the
+	 * client come again in a later tick. Makes room before anybody is refused.
+	 */
+	LVS_STATE_ESTABLISHED_NEW = 12,
+	LVS_STATE_UDP_SHORT = 14, /* one question, and its answer: a timeout of its own, and evicted like UDP_NEW */
+	LVS_STATE_UDP_BURST = 15, /* several packets, all of the client's in one tick; evicted like UDP_NEW */
 	LVS_STATE_MAX = 16,
 };
+#define LVS_STATE_IS_UDP(state) (((state) & 10) == 10)
+#define LVS_STATE_IS_ACTIVE(state) (((state) & 7) == LVS_STATE_ESTABLISHED) /* with ESTABLISHED_NEW */
 
 /*
  * A slot's state word. Time is in ticks of 2^30 ns (1.07 s) of CLOCK_MONOTONIC, modulo 2^16; a timeout is at most
@@ -283,16 +345,17 @@ struct lvs_import {
 	__u8 flags; /* LVS_IMPORT_* */
 	__u8 state; /* enum lvs_state */
 	union {
-		__u8 gateway; /* in: of the flow, 0 when it comes from another router */
-		__u8 result;  /* out: enum lvs_import_result */
+		__u8 tag;    /* in: the listener's */
+		__u8 result; /* out: enum lvs_import_result */
 	};
 	__u32 backend;
 	__u16 listener;
 	__u16 age; /* ticks since its last packet */
+	__u64 hop; /* of its client; 0: not known */
 };
 
 /* In one call: what fits in the page that the kernel allots to a test run, beside its headroom. */
-#define LVS_IMPORT_MAX 100
+#define LVS_IMPORT_MAX 80
 
 #define LVS_SLOTS4 4
 #define LVS_SLOTS6 2
@@ -358,14 +421,23 @@ struct lvs_control {
 	X(no_next_hop, DROP, "the backend's or client's MAC address is not resolved")                                  \
 	X(ttl_expired, DROP, "TTL or hop limit was 1 or less")                                                         \
 	X(too_big, DROP, "the packet exceeds the MTU of the outgoing interface")                                       \
-	X(flow_table_full, DROP, "no slot for a new flow: all candidates hold established flows")                      \
-	X(flow_evicted, COUNT, "a half-open, closed or closing flow made room for a new one")                          \
+	X(flow_table_full, DROP, "no slot for a new flow: all candidates hold connections in use")                      \
+	X(flow_evicted, COUNT, "a half-open, closed, closing or unconfirmed flow made room for a new one")                          \
 	X(flow_overflow, COUNT, "a new flow went to the overflow table")                                               \
 	X(hop_by_fib, COUNT, "a reply's next hop came from the FIB because no gateway was learned")                    \
 	X(flow_reset, RESET, "a segment of a flow whose backend failed or was removed, answered with a TCP reset")     \
 	X(flow_muted, DROP, "a segment of a flow whose backend failed, dropped by the service's policy")               \
 	X(fenced, DROP, "an ARP request or neighbour solicitation for an address that this router may not answer for") \
-	X(other_host, PASS, "a packet for a service or of a flow, in a frame for another MAC address, or for many")
+	X(other_host, PASS, "a packet for a service or of a flow, in a frame for another MAC address, or for many")    \
+	X(flow_idle_evicted, COUNT, "an established flow, the longest idle of its places, made room for a new one")    \
+	X(flow_untracked, COUNT, "no slot for a flow, but the scheduler's hash finds its server without one")          \
+	X(reply_reset, RESET, "a segment of a nat server that belongs to no flow, answered with a TCP reset")          \
+	X(reply_dropped, DROP, "a packet of a nat server's service port that belongs to no flow")                      \
+	X(reply_adopted, COUNT, "a datagram of a nat server without a flow: it leaves as the VIP's, and begins one")   \
+	X(martian, DROP, "a source address that no client can have: loopback, multicast, link-local, a VIP and such")  \
+	X(server_loop, DROP, "a datagram from a server of the service itself, which its answer would keep alive")      \
+	X(vlan_mismatch, DROP, "a VLAN tag of one interface on a packet that leaves through another")                  \
+	X(host_own, PASS, "another router is active, and this host is one of the service's servers")
 
 enum lvs_reason {
 #define LVS_REASON_ENUM(name, verdict, text) LVS_REASON_##name,
@@ -394,7 +466,9 @@ LVS_ASSERT_SIZE(struct lvs_backend, 64);
 LVS_ASSERT_SIZE(struct lvs_load, 16);
 LVS_ASSERT_SIZE(struct lvs_counters, 40);
 LVS_ASSERT_SIZE(struct lvs_name, 64);
-LVS_ASSERT_SIZE(struct lvs_import, 32);
+LVS_ASSERT_SIZE(struct lvs_import, 40);
+LVS_ASSERT_SIZE(struct lvs_direct, 40);
+LVS_ASSERT_SIZE(struct lvs_piece, 40);
 LVS_ASSERT_SIZE(struct lvs_slot4, 16);
 LVS_ASSERT_SIZE(struct lvs_slot6, 32);
 LVS_ASSERT_SIZE(struct lvs_bucket4, 64);

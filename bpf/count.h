@@ -25,6 +25,14 @@ static __always_inline int pass(__u32 reason)
 	return XDP_PASS;
 }
 
+static __always_inline void count_flow(__u32 backend)
+{
+	struct lvs_counters *c = bpf_map_lookup_elem(&counters, &backend);
+
+	if (c)
+		c->flows += 1;
+}
+
 static __always_inline void count_request(__u32 backend, __u32 bytes, __u32 new_flow)
 {
 	struct lvs_counters *c = bpf_map_lookup_elem(&counters, &backend);

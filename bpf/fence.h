@@ -27,12 +27,18 @@ struct arp_ipv4 {
 	__be32 target;
 } __attribute__((packed));
 
-static __always_inline int may_answer(const struct lvs_address *address)
+/* This router is active, as far as its lvsd has said of late. */
+static __always_inline int role_is_ours(void)
 {
 	__u32 zero = 0;
 	const struct lvs_fence *f = bpf_map_lookup_elem(&fence, &zero);
 
-	if (f && *(volatile __u64 *)&f->until > bpf_ktime_get_ns())
+	return f && *(volatile __u64 *)&f->until > bpf_ktime_get_ns();
+}
+
+static __always_inline int may_answer(const struct lvs_address *address)
+{
+	if (role_is_ours())
 		return 1;
 	return bpf_map_lookup_elem(&fenced, address) == 0;
 }

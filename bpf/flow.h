@@ -31,8 +31,14 @@ struct flow_id {
 struct flow {
 	__u64 *where;
 	__u64 word;
-	__u32 overflow; /* it lives in the overflow table */
+	__u32 place; /* PLACE(table, position) */
 };
+
+/* First bucket 1, second 2, overflow 3; 0: nowhere. */
+#define PLACE(table, position) ((table) << 8 | (position))
+#define PLACE_TABLE(place) ((place) >> 8)
+#define PLACE_POSITION(place) ((place) & 0xff)
+#define IN_OVERFLOW(place) (PLACE_TABLE(place) == 3)
 
 static __always_inline __u32 flow_now(void)
 {
@@ -61,22 +67,35 @@ static __always_inline __u64 mix64(__u64 x)
 	return x ^ (x >> 31);
 }
 
-/* Both directions of a flow hash the client's side only, so that they meet in the same bucket. */
-static __always_inline void flow_identify(struct flow_id *id, const __be32 *client, __be16 cport, __be16 dport,
-					  __u8 protocol, const int v6)
+/*
+ * Both directions of a flow hash what both know, so that they meet in the same bucket: the client's side, and the tag of
+ * the listener.
+ */
+static __always_inline void flow_hash(struct flow_id *id, __u32 protocol, __u32 tag, const int v6)
 {
-	__u64 tail = (__u64)cport << 8 | protocol;
+	const __u64 cport = v6 ? id->w[2] & 0xffff : id->w[0] >> 32 & 0xffff;
+	const __u64 tail = cport << 8 | protocol;
 
+	if (v6) {
+		id->hash = mix64(mix64(id->w[0] ^ control.hash_seed[0]) + id->w[1]);
+		id->hash = mix64(id->hash + ((tail | (__u64)tag << 24) ^ control.hash_seed[1]));
+	} else {
+		id->hash = mix64(((__u64)tag << 56 | (id->w[0] & 0xffffffff) << 24 | tail) ^ control.hash_seed[0]) ^
+			   control.hash_seed[1];
+	}
+}
+
+static __always_inline void flow_identify(struct flow_id *id, const __be32 *client, __be16 cport, __be16 dport,
+					  __u8 protocol, __u8 tag, const int v6)
+{
 	if (v6) {
 		id->w[0] = client[0] | (__u64)client[1] << 32;
 		id->w[1] = client[2] | (__u64)client[3] << 32;
 		id->w[2] = cport | (__u64)dport << 16;
-		id->hash = mix64(mix64(id->w[0] ^ control.hash_seed[0]) + id->w[1]);
-		id->hash = mix64(id->hash + (tail ^ control.hash_seed[1]));
 	} else {
 		id->w[0] = LVS_SLOT4_KEY(client[0], cport, dport);
-		id->hash = mix64(((__u64)client[0] << 24 | tail) ^ control.hash_seed[0]) ^ control.hash_seed[1];
 	}
+	flow_hash(id, protocol, tag, v6);
 }
 
 /* A flow's four places: two buckets, one overflow entry, one lock. The hash's bits are used apart. */
@@ -93,16 +112,16 @@ static __always_inline void *flow_bucket(const struct flow_id *id, const int sec
 	return bpf_map_lookup_elem(&buckets4, &index);
 }
 
+static __always_inline __u32 flow_overflow_index(const struct flow_id *id, const int v6)
+{
+	return (__u32)(id->hash >> 20) & (v6 ? control.overflow_mask6 : control.overflow_mask4);
+}
+
 static __always_inline void *flow_overflow(const struct flow_id *id, const int v6)
 {
-	__u32 index = (__u32)(id->hash >> 20);
+	__u32 index = flow_overflow_index(id, v6);
 
-	if (v6) {
-		index &= control.overflow_mask6;
-		return bpf_map_lookup_elem(&overflow6, &index);
-	}
-	index &= control.overflow_mask4;
-	return bpf_map_lookup_elem(&overflow4, &index);
+	return v6 ? bpf_map_lookup_elem(&overflow6, &index) : bpf_map_lookup_elem(&overflow4, &index);
 }
 
 static __always_inline __u32 *flow_overflow_used(const int v6)
@@ -123,32 +142,37 @@ static __always_inline volatile __u64 *slot_word(volatile __u64 *slot, const int
 
 /*
  * What a search compares. A request knows its listener and all of the key. A reply knows its backend, but not the port
- * that the client used; its protocol is told by the state. `shared`: several backend records have the reply's source,
- * so the record that the flow names is compared with it instead.
+ * that the client used; its protocol is told by the state. `source`: several backend records have the reply's source, so
+ * the record that the flow names is compared with it instead. Small, since it lies on the stack.
  */
 struct flow_match {
-	__u64 key_mask; /* of the key word that holds the ports */
 	__u64 word_mask;
 	__u64 word;
-	__u32 reply; /* 0: a request */
+	__u64 source; /* endpoint_print of it; 0: not compared */
+	__u32 reply;  /* 0: a request */
 	__u32 udp;
-	__u32 shared;
-	__be32 src[4];
-	__u32 sport;
 };
 
 #define FLOW_IDENTITY LVS_WORD(0xfffff, 0xffff, 0, 0, 0)
 
-static __always_inline struct flow_match flow_match_request(__u32 listener)
+/* Address and port in 64 bits, which two endpoints share by an accident of one in 2^64. */
+static __always_inline __u64 endpoint_print(const __be32 *addr, __be16 port, const int v6)
 {
-	return (struct flow_match){
-	    .key_mask = ~0ULL, .word_mask = LVS_WORD(0, 0xffff, 0, 0, 0), .word = LVS_WORD(0, listener, 0, 0, 0)};
+	__u64 print = mix64((__u64)addr[0] << 16 | port);
+
+	if (v6)
+		print = mix64(mix64(print + (addr[1] | (__u64)addr[2] << 32)) + addr[3]);
+	return print | 1;
 }
 
-static __always_inline struct flow_match flow_match_reply(const struct packet *p, __u32 backend, const int v6)
+static __always_inline struct flow_match flow_match_request(__u32 listener)
 {
-	return (struct flow_match){.key_mask = v6 ? 0xffffULL : 0xffffffffffffULL,
-				   .word_mask = LVS_WORD(0xfffff, 0, 0, 0, 0),
+	return (struct flow_match){.word_mask = LVS_WORD(0, 0xffff, 0, 0, 0), .word = LVS_WORD(0, listener, 0, 0, 0)};
+}
+
+static __always_inline struct flow_match flow_match_reply(const struct packet *p, __u32 backend)
+{
+	return (struct flow_match){.word_mask = LVS_WORD(0xfffff, 0, 0, 0, 0),
 				   .word = LVS_WORD(backend, 0, 0, 0, 0),
 				   .reply = 1,
 				   .udp = p->protocol == IPPROTO_UDP};
@@ -156,22 +180,18 @@ static __always_inline struct flow_match flow_match_reply(const struct packet *p
 
 static __always_inline struct flow_match flow_match_shared_reply(const struct packet *p, const int v6)
 {
-	struct flow_match m = flow_match_reply(p, 0, v6);
+	struct flow_match m = flow_match_reply(p, 0);
 
 	m.word_mask = 0;
-	m.shared = 1;
-	__builtin_memcpy(m.src, p->src, sizeof(m.src));
-	m.sport = p->sport;
+	m.source = endpoint_print(p->src, p->sport, v6);
 	return m;
 }
 
-static __always_inline int comes_from(const struct flow_match *m, __u32 backend, const int v6)
+static __always_inline int comes_from(__u64 source, __u32 backend, const int v6)
 {
 	const struct lvs_backend *b = bpf_map_lookup_elem(&backends, &backend);
 
-	if (!b || b->port != m->sport || b->addr[0] != m->src[0])
-		return 0;
-	return !v6 || (b->addr[1] == m->src[1] && b->addr[2] == m->src[2] && b->addr[3] == m->src[3]);
+	return b && endpoint_print(b->addr, b->port, v6) == source;
 }
 
 static __always_inline int slot_matches(volatile __u64 *slot, const struct flow_id *id, const struct flow_match *m,
@@ -183,14 +203,15 @@ static __always_inline int slot_matches(volatile __u64 *slot, const struct flow_
 	if ((before & m->word_mask) != m->word || state <= LVS_STATE_CLAIMED)
 		return 0;
 	if (v6) {
-		if (slot[0] != id->w[0] || slot[1] != id->w[1] || ((slot[2] ^ id->w[2]) & m->key_mask))
+		if (slot[0] != id->w[0] || slot[1] != id->w[1] ||
+		    ((slot[2] ^ id->w[2]) & (m->reply ? 0xffffULL : ~0ULL)))
 			return 0;
-	} else if ((slot[0] ^ id->w[0]) & m->key_mask) {
+	} else if ((slot[0] ^ id->w[0]) & (m->reply ? 0xffffffffffffULL : ~0ULL)) {
 		return 0;
 	}
-	if (m->reply && (state >= LVS_STATE_UDP_NEW) != m->udp)
+	if (m->reply && LVS_STATE_IS_UDP(state) != m->udp)
 		return 0;
-	if (m->shared && !comes_from(m, LVS_WORD_BACKEND(before), v6))
+	if (m->source && !comes_from(m->source, LVS_WORD_BACKEND(before), v6))
 		return 0;
 	*word = *slot_word(slot, v6);
 	return !((*word ^ before) & FLOW_IDENTITY) && LVS_WORD_STATE(*word) > LVS_STATE_CLAIMED;
@@ -214,7 +235,8 @@ static __always_inline __u32 flow_position(void *slots, const __u32 n, const str
 }
 
 static __always_inline int flow_find_in(void *slots, const __u32 n, const struct flow_id *id,
-					const struct flow_match *m, struct flow *found, const int v6)
+					const struct flow_match *m, struct flow *found, const __u32 table,
+					const int v6)
 {
 	__u64 word = 0;
 	__u32 position = flow_position(slots, n, id, m, &word, v6);
@@ -223,14 +245,14 @@ static __always_inline int flow_find_in(void *slots, const __u32 n, const struct
 		return 0;
 	found->word = word;
 	found->where = (__u64 *)slot_word(slot_at(slots, position, v6), v6);
+	found->place = PLACE(table, position);
 	return 1;
 }
 
 /*
  * Searching the overflow table too, and for shared replies: rare, so out of line, and global functions, which the
- * verifier walks once. They return where: 0 nowhere, else PLACE(first bucket 1, second 2, overflow 3, position).
+ * verifier walks once. They return a PLACE.
  */
-#define PLACE(table, position) ((table) << 8 | (position))
 
 static __always_inline __u32 flow_search(const struct flow_id *id, const struct flow_match *m, __u64 *word,
 					 const int v6)
@@ -256,6 +278,7 @@ static __always_inline __u32 flow_search(const struct flow_id *id, const struct 
 	return 0;
 }
 
+/* With the hash that `id` has. */
 __noinline __u32 flow_search4(const struct flow_id *id, const struct flow_match *m, __u64 *word)
 {
 	return id && m && word ? flow_search(id, m, word, 0) : 0;
@@ -266,6 +289,29 @@ __noinline __u32 flow_search6(const struct flow_id *id, const struct flow_match 
 	return id && m && word ? flow_search(id, m, word, 1) : 0;
 }
 
+static __always_inline int flow_at_place(const struct flow_id *id, __u32 place, __u64 word, struct flow *found,
+					 const int v6)
+{
+	__u32 position = PLACE_POSITION(place);
+	void *slots;
+
+	found->place = place;
+	found->word = word;
+	opaque(position);
+	if (IN_OVERFLOW(place)) {
+		position &= FLOW_OVERFLOW_SLOTS(v6) - 1;
+		slots = flow_overflow(id, v6);
+		if (slots)
+			found->where = (__u64 *)slot_word(slot_at(slots, position, v6), v6);
+		return slots != 0;
+	}
+	position &= FLOW_BUCKET_SLOTS(v6) - 1;
+	slots = flow_bucket(id, PLACE_TABLE(place) == 2, v6);
+	if (slots)
+		found->where = (__u64 *)slot_word(slot_at(slots, position, v6), v6);
+	return slots != 0;
+}
+
 static __always_inline int flow_find_slowly(const struct flow_id *id, const struct flow_match *m, struct flow *found,
 					    const int v6)
 {
@@ -273,18 +319,23 @@ static __always_inline int flow_find_slowly(const struct flow_id *id, const stru
 	const struct flow_match m_copy = *m;
 	__u64 word = 0;
 	__u32 place = v6 ? flow_search6(&id_copy, &m_copy, &word) : flow_search4(&id_copy, &m_copy, &word);
-	void *slots;
 
-	if (!place)
-		return 0;
-	found->overflow = place >= PLACE(3, 0);
-	slots = found->overflow ? flow_overflow(id, v6) : flow_bucket(id, place >= PLACE(2, 0), v6);
-	if (!slots)
-		return 0;
-	place &= (found->overflow ? FLOW_OVERFLOW_SLOTS(v6) : FLOW_BUCKET_SLOTS(v6)) - 1;
-	found->where = (__u64 *)slot_word(slot_at(slots, place, v6), v6);
-	found->word = word;
-	return 1;
+	return place && flow_at_place(id, place, word, found, v6);
+}
+
+/* The same with the hashes of these tags instead of the one that `id` has; it keeps that of the one that it was. */
+static __always_inline int flow_find_tagged(struct flow_id *id, const struct flow_match *m, struct flow *found,
+					    __u32 tags, __u8 protocol, const int v6)
+{
+#pragma clang loop unroll(disable)
+	for (__u32 tag = 0; tag < LVS_TAGS; tag++) {
+		if (!(tags >> tag & 1))
+			continue;
+		flow_hash(id, protocol, tag, v6);
+		if (flow_find_slowly(id, m, found, v6))
+			return 1;
+	}
+	return 0;
 }
 
 static __always_inline int flow_find(const struct flow_id *id, const struct flow_match *m, struct flow *found,
@@ -293,10 +344,10 @@ static __always_inline int flow_find(const struct flow_id *id, const struct flow
 	void *slots = flow_bucket(id, 0, v6);
 
 	*found = (struct flow){};
-	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, v6))
+	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, 1, v6))
 		return 1;
 	slots = flow_bucket(id, 1, v6);
-	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, v6))
+	if (slots && flow_find_in(slots, FLOW_BUCKET_SLOTS(v6), id, m, found, 2, v6))
 		return 1;
 	return *(volatile __u32 *)flow_overflow_used(v6) != 0 && flow_find_slowly(id, m, found, v6);
 }
@@ -309,7 +360,7 @@ static __always_inline void load_add(__u32 backend, __u32 state, __s32 n)
 
 	if (!load)
 		return;
-	if (state == LVS_STATE_ESTABLISHED)
+	if (LVS_STATE_IS_ACTIVE(state))
 		__sync_fetch_and_add(&load->active, n);
 	else
 		__sync_fetch_and_add(&load->inactive, n);
@@ -326,30 +377,48 @@ static __always_inline void flow_end(const struct flow *flow, const int v6)
 	if (__sync_val_compare_and_swap(flow->where, flow->word, 0) != flow->word)
 		return;
 	load_add(LVS_WORD_BACKEND(flow->word), LVS_WORD_STATE(flow->word), -1);
-	if (flow->overflow)
+	if (IN_OVERFLOW(flow->place))
 		__sync_fetch_and_add(flow_overflow_used(v6), -1);
 }
 
 static __always_inline void flow_count_transition(__u32 backend, __u32 from, __u32 to)
 {
-	if (from == to || (from != LVS_STATE_ESTABLISHED && to != LVS_STATE_ESTABLISHED))
+	if (LVS_STATE_IS_ACTIVE(from) == LVS_STATE_IS_ACTIVE(to))
 		return;
 	load_add(backend, to, 1);
 	load_add(backend, from, -1);
 }
 
-/* What a packet does to its flow: TCP flags and direction, or just "UDP"; one word, as arguments are few. */
+/* What a packet does to its flow: direction, and TCP flags or just "UDP"; one word, as arguments are few. */
 #define EVENT_UDP 0x10000U
-#define EVENT_TCP(flags, direction) ((__u32)(direction) << 8 | (flags))
+#define EVENT(flags, direction) ((__u32)(direction) << 8 | (flags))
 
 /* `gateway` of a reply, which knows none: leave what is there. */
 #define GATEWAY_KEEP 0xffffffffU
 
-static __always_inline __u32 flow_next_state(__u32 state, __u32 event)
+/*
+ * One question and one answer are no conversation, however often the answer comes in one tick. What goes on in a later
+ * tick is one; by the server alone it is a stream, which nobody may have asked for.
+ */
+static __always_inline __u32 udp_next_state(__u32 state, enum tcp_direction direction, int later)
 {
+	if (state == LVS_STATE_UDP)
+		return state;
+	if (direction != TCP_FROM_SERVER)
+		return later ? LVS_STATE_UDP : LVS_STATE_UDP_BURST;
+	if (state == LVS_STATE_UDP_BURST || (state == LVS_STATE_UDP_SHORT && later))
+		return LVS_STATE_UDP_BURST;
+	return LVS_STATE_UDP_SHORT;
+}
+
+/* `later`: the flow's last packet came in an earlier tick. */
+static __always_inline __u32 flow_next_state(__u32 state, __u32 event, int later)
+{
+	const enum tcp_direction direction = (enum tcp_direction)(event >> 8 & 3);
+
 	if (event & EVENT_UDP)
-		return LVS_STATE_UDP;
-	return tcp_next_state(state, (__u8)event, (enum tcp_direction)(event >> 8));
+		return udp_next_state(state, direction, later);
+	return tcp_confirm(state, tcp_next_state(state, (__u8)event, direction), direction, later);
 }
 
 /*
@@ -362,11 +431,13 @@ __noinline int flow_update(__u64 *where, __u64 old, __u32 event, __u32 gateway, 
 	if (!where)
 		return 0;
 	for (int i = 0; i < FLOW_UPDATE_TRIES; i++) {
-		__u32 state = flow_next_state(LVS_WORD_STATE(old), event);
+		__u32 state = flow_next_state(LVS_WORD_STATE(old), event, LVS_WORD_TIME(old) != now);
 		__u64 word, seen;
 
 		word = (old & FLOW_IDENTITY) |
 		       LVS_WORD(0, 0, gateway == GATEWAY_KEEP ? LVS_WORD_GATEWAY(old) : gateway & 0xff, state, now);
+		if (word == old)
+			return 1;
 		seen = __sync_val_compare_and_swap(where, old, word);
 		if (seen == old) {
 			flow_count_transition(LVS_WORD_BACKEND(old), LVS_WORD_STATE(old), state);
@@ -383,7 +454,7 @@ __noinline int flow_update(__u64 *where, __u64 old, __u32 event, __u32 gateway, 
 static __always_inline void flow_touch(struct flow *flow, const struct packet *p, enum tcp_direction direction,
 				       __u32 gateway, __u32 now)
 {
-	const __u32 event = p->protocol == IPPROTO_TCP ? EVENT_TCP(p->tcp_flags, direction) : EVENT_UDP;
+	const __u32 event = EVENT(p->protocol == IPPROTO_TCP ? p->tcp_flags : EVENT_UDP, direction);
 	const __u32 state = LVS_WORD_STATE(flow->word);
 
 	if (LVS_WORD_TIME(flow->word) == now && (gateway == GATEWAY_KEEP || gateway == LVS_WORD_GATEWAY(flow->word)) &&
@@ -402,22 +473,27 @@ static __always_inline void flow_touch(struct flow *flow, const struct packet *p
 enum rank_class {
 	CLASS_ROOM,	   /* free or expired */
 	CLASS_ROOM_SECOND, /* the same in the second bucket, so that most flows are found at the first try */
-	CLASS_STALE,	   /* half-open or closed for FLOW_STALE_TICKS: no retransmission is waited for any more */
+	CLASS_STALE,	   /* half-open, closed or one-shot for FLOW_STALE_TICKS: nothing is waited for any more */
 	CLASS_CLOSED,	   /* by both sides, or reset: at most a lost last ACK is sent again */
 	CLASS_HALF_OPEN,
-	CLASS_CLOSING, /* by one side: data may be under way */
-	CLASS_NEVER,   /* established, or being written */
+	CLASS_UNCONFIRMED, /* established, if it is true what one segment says */
+	CLASS_CLOSING,	   /* by one side: data may be under way */
+	CLASS_IDLE,	   /* established, and nothing was heard for FLOW_STALE_TICKS */
+	CLASS_NEVER,	   /* established and in use, or being written */
 };
 #define FLOW_STALE_TICKS 4
 #define RANK(class) ((__u32)(class) << 24)
+#define RANK_OVERFLOW 0x80U /* the position, the lowest byte, is one of the overflow entry */
 #define CLASS_OF(state, class) ((__u64)CLASS_##class << (4 * LVS_STATE_##state))
-#define CLASS_BY_STATE(half_open, closed)                                                                              \
+#define CLASS_BY_STATE(half_open, closed, established)                                                                 \
 	(CLASS_OF(FREE, ROOM) | CLASS_OF(CLAIMED, NEVER) | CLASS_OF(SYN_RECV, half_open) |                             \
-	 CLASS_OF(SYN_SENT, half_open) | CLASS_OF(UDP_NEW, half_open) | CLASS_OF(ESTABLISHED, NEVER) |                 \
-	 CLASS_OF(UDP, NEVER) | CLASS_OF(FIN_WAIT, CLOSING) | CLASS_OF(CLOSE_WAIT, CLOSING) |                          \
-	 CLASS_OF(LAST_ACK, CLOSING) | CLASS_OF(TIME_WAIT, closed) | CLASS_OF(CLOSE, closed))
-#define CLASS_BY_STATE_YOUNG CLASS_BY_STATE(HALF_OPEN, CLOSED)
-#define CLASS_BY_STATE_OLD CLASS_BY_STATE(STALE, STALE)
+	 CLASS_OF(SYN_SENT, half_open) | CLASS_OF(UDP_NEW, half_open) | CLASS_OF(UDP_SHORT, half_open) |               \
+	 CLASS_OF(UDP_BURST, half_open) | CLASS_OF(ESTABLISHED_NEW, UNCONFIRMED) |                                     \
+	 CLASS_OF(ESTABLISHED, established) | CLASS_OF(UDP, established) | CLASS_OF(FIN_WAIT, CLOSING) |               \
+	 CLASS_OF(CLOSE_WAIT, CLOSING) | CLASS_OF(LAST_ACK, CLOSING) | CLASS_OF(TIME_WAIT, closed) |                   \
+	 CLASS_OF(CLOSE, closed))
+#define CLASS_BY_STATE_YOUNG CLASS_BY_STATE(HALF_OPEN, CLOSED, NEVER)
+#define CLASS_BY_STATE_OLD CLASS_BY_STATE(STALE, STALE, IDLE)
 
 /* 1 if a < b, for numbers below 2^31. Arithmetic, because the verifier would walk every combination of branches. */
 static __always_inline __u32 less(__u32 a, __u32 b)
@@ -444,7 +520,7 @@ static __always_inline __u32 slot_rank(__u64 word, __u32 now, const int second)
 /* What flow_insert_locked did, for the counting that can wait until the lock is released. */
 struct insertion {
 	__u64 victim;  /* the state word that made room; 0: the slot was free */
-	__u32 evicted; /* the victim had not expired */
+	__u32 rank;    /* its rank: what was given up for the new flow */
 	__u32 created;
 };
 
@@ -479,7 +555,7 @@ static __always_inline int slot_take(volatile __u64 *slot, const struct flow_id 
 	__sync_lock_test_and_set(where, flow->word); /* the word becomes visible after the key */
 	flow->where = where;
 	done->victim = victim;
-	done->evicted = rank >= RANK(CLASS_STALE);
+	done->rank = rank;
 	done->created = 1;
 	return 1;
 }
@@ -525,7 +601,7 @@ static __always_inline int take_in_overflow(const struct places *at, const struc
 		if (rank >= limit)
 			return 0;
 		if (slot_take(slot_at(at->overflow, rank & (n - 1), v6), id, flow, rank, now, done, v6)) {
-			flow->overflow = 1;
+			done->rank |= RANK_OVERFLOW;
 			return 1;
 		}
 	}
@@ -542,7 +618,7 @@ static __always_inline int overflow_crowded(const int v6)
 
 /*
  * Room in the buckets or a stale flow there; else room in the overflow table; only then a flow is ended that may still
- * be wanted. An established flow is never ended.
+ * be wanted, and an established one only when there is no other: the one that has been idle longest.
  */
 static __always_inline void flow_insert_locked(const struct flow_id *id, const struct flow_match *m,
 					       const struct places *at, struct flow *flow, __u32 now,
@@ -550,25 +626,41 @@ static __always_inline void flow_insert_locked(const struct flow_id *id, const s
 {
 	const __u32 n = FLOW_BUCKET_SLOTS(v6);
 
-	if (flow_find_in(at->first, n, id, m, flow, v6) || flow_find_in(at->second, n, id, m, flow, v6) ||
-	    flow_find_in(at->overflow, FLOW_OVERFLOW_SLOTS(v6), id, m, flow, v6))
+	if (flow_find_in(at->first, n, id, m, flow, 1, v6) || flow_find_in(at->second, n, id, m, flow, 2, v6) ||
+	    flow_find_in(at->overflow, FLOW_OVERFLOW_SLOTS(v6), id, m, flow, 3, v6))
 		return;
 	if (take_in_buckets(at, id, flow, RANK(CLASS_CLOSED), now, done, v6))
 		return;
 	if (!overflow_crowded(v6) && take_in_overflow(at, id, flow, RANK(CLASS_STALE), now, done, v6))
 		return;
+	if (take_in_buckets(at, id, flow, RANK(CLASS_UNCONFIRMED), now, done, v6))
+		return;
+	if (take_in_overflow(at, id, flow, RANK(CLASS_UNCONFIRMED), now, done, v6))
+		return;
 	if (!take_in_buckets(at, id, flow, RANK(CLASS_NEVER), now, done, v6))
 		take_in_overflow(at, id, flow, RANK(CLASS_NEVER), now, done, v6);
 }
 
+/* What came of it, and the PLACE of a created flow above. */
 enum inserted {
 	FLOW_CREATED,
 	FLOW_EXISTED, /* another CPU was first */
 	FLOW_NO_ROOM,
 };
+#define INSERTED(outcome) ((enum inserted)((outcome) & 0xff))
+#define INSERTED_PLACE(outcome) ((__u32)(outcome) >> 8)
+
+static __always_inline __u32 place_of_rank(__u32 rank, const int v6)
+{
+	const __u32 n = FLOW_BUCKET_SLOTS(v6);
+
+	if (rank & RANK_OVERFLOW)
+		return PLACE(3, rank & (FLOW_OVERFLOW_SLOTS(v6) - 1));
+	return PLACE(rank & n ? 2 : 1, rank & (n - 1));
+}
 
 /* Creates the flow whose state word is flow->word, unless it exists. Listener and backend are read from the word. */
-static __always_inline enum inserted flow_create(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
+static __always_inline int flow_create(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
 {
 	__u32 lock_index = (__u32)(id->hash >> 52) % LVS_LOCKS;
 	struct lvs_lock *lock = bpf_map_lookup_elem(&locks, &lock_index);
@@ -592,32 +684,32 @@ static __always_inline enum inserted flow_create(const struct flow_id *id, __u64
 	}
 	if (done.victim)
 		load_add(LVS_WORD_BACKEND(done.victim), LVS_WORD_STATE(done.victim), -1);
-	else if (flow.overflow)
+	else if (done.rank & RANK_OVERFLOW)
 		__sync_fetch_and_add(flow_overflow_used(v6), 1);
-	if (done.evicted)
-		count_reason(LVS_REASON_flow_evicted);
-	if (flow.overflow)
+	if (done.rank >= RANK(CLASS_STALE))
+		count_reason(done.rank >= RANK(CLASS_IDLE) ? LVS_REASON_flow_idle_evicted : LVS_REASON_flow_evicted);
+	if (done.rank & RANK_OVERFLOW)
 		count_reason(LVS_REASON_flow_overflow);
-	return FLOW_CREATED;
+	return FLOW_CREATED | (int)(place_of_rank(done.rank, v6) << 8);
 }
 
 /* Global functions: only new flows come here, the path of all others stays short, and the verifier walks them once. */
 __noinline int flow_create4(const struct flow_id *id, __u64 *word, __u32 now)
 {
-	return id && word ? (int)flow_create(id, word, now, 0) : FLOW_NO_ROOM;
+	return id && word ? flow_create(id, word, now, 0) : FLOW_NO_ROOM;
 }
 
 __noinline int flow_create6(const struct flow_id *id, __u64 *word, __u32 now)
 {
-	return id && word ? (int)flow_create(id, word, now, 1) : FLOW_NO_ROOM;
+	return id && word ? flow_create(id, word, now, 1) : FLOW_NO_ROOM;
 }
 
 /* Creates the flow of this state word, unless it exists: then `word` becomes what it is. */
-static __always_inline enum inserted flow_insert(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
+static __always_inline int flow_insert(const struct flow_id *id, __u64 *word, __u32 now, const int v6)
 {
 	const struct flow_id copy = *id; /* the caller's stays in registers */
 
-	return (enum inserted)(v6 ? flow_create6(&copy, word, now) : flow_create4(&copy, word, now));
+	return v6 ? flow_create6(&copy, word, now) : flow_create4(&copy, word, now);
 }
 
 #endif

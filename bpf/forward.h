@@ -152,11 +152,23 @@ static __always_inline void set_macs(struct packet *p, __u64 hop, const struct l
 	__builtin_memcpy(p->eth->h_source, port->mac, ETH_ALEN);
 }
 
+/*
+ * A tag is of the network that the frame came from; a next hop is reached without one. On the same interface it may be
+ * the same network, on another it never is.
+ */
+static __always_inline int has_foreign_tag(struct xdp_md *ctx, const struct packet *p, __u64 hop)
+{
+	return (long)p->l3 - (long)p->eth != ETH_HLEN &&
+	       control.port[LVS_HOP_PORT(hop)].ifindex != ctx->ingress_ifindex;
+}
+
 /* Everything that can still forbid sending is asked before the packet is touched. */
-static __always_inline int may_send(const struct packet *p, __u64 hop, int *verdict, const int v6)
+static __always_inline int may_send(struct xdp_md *ctx, const struct packet *p, __u64 hop, int *verdict, const int v6)
 {
 	if (hop == 0)
 		*verdict = drop(LVS_REASON_no_next_hop);
+	else if (has_foreign_tag(ctx, p, hop))
+		*verdict = drop(LVS_REASON_vlan_mismatch);
 	else if (ttl_expired(p, v6))
 		*verdict = drop(LVS_REASON_ttl_expired);
 	else if (p->length > port_by_number(LVS_HOP_PORT(hop))->mtu)
@@ -176,78 +188,6 @@ static __always_inline int send_to(struct xdp_md *ctx, struct packet *p, __u64 h
 	if (port->ifindex == ctx->ingress_ifindex)
 		return XDP_TX;
 	return (int)bpf_redirect_map(&ports, number, XDP_DROP);
-}
-
-/* ---- gateways: where replies go ------------------------------------------------------------------------------ */
-
-#define GATEWAY_PROBES 4
-
-/*
- * The number of the next hop back to where this request came from: its sender's MAC on its port. Learned on first
- * sight; lvsd frees those that no flow uses. 0 when the table has no place: replies then ask the FIB.
- */
-__noinline __u32 learn_gateway(__u64 hop)
-{
-	__u32 start = (__u32)((hop * 0x9e3779b97f4a7c15ULL) >> 56); /* the top bits depend on all of the MAC's */
-
-	for (__u32 i = 0; i < GATEWAY_PROBES; i++) {
-		__u32 number = (start + i) & (LVS_MAX_GATEWAYS - 1);
-		__u64 seen;
-
-		if (number == 0)
-			continue;
-		seen = *(volatile __u64 *)&control.gateway[number];
-		if (seen == 0)
-			seen = __sync_val_compare_and_swap(&control.gateway[number], 0, hop);
-		if (seen == 0 || seen == hop)
-			return number;
-	}
-	return 0;
-}
-
-static __always_inline __u64 gateway_hop(__u32 number)
-{
-	return number ? *(volatile __u64 *)&control.gateway[number & (LVS_MAX_GATEWAYS - 1)] : 0;
-}
-
-/* `known`: what the flow says already, which is right for all packets but the first. */
-static __always_inline __u32 gateway_of(struct xdp_md *ctx, const struct packet *p, __u32 known)
-{
-	__u64 hop = 0;
-	__u32 number = port_number(ctx->ingress_ifindex);
-
-	if (!number)
-		return 0;
-	__builtin_memcpy(&hop, p->eth->h_source, ETH_ALEN);
-	hop |= (__u64)number << 48;
-	return gateway_hop(known) == hop ? known : learn_gateway(hop);
-}
-
-/* The slow way, for a client whose gateway was not learned. 0: the FIB or the neighbour table has no answer. */
-static __always_inline __u64 fib_hop(struct xdp_md *ctx, const struct packet *p, const int v6)
-{
-	struct bpf_fib_lookup fib = {.family = v6 ? AF_INET6 : AF_INET,
-				     .l4_protocol = p->protocol,
-				     .tot_len = (__u16)p->length,
-				     .ifindex = ctx->ingress_ifindex};
-	__u64 hop = 0;
-	__u32 number;
-
-	if (v6) {
-		__builtin_memcpy(fib.ipv6_src, p->src, 16);
-		__builtin_memcpy(fib.ipv6_dst, p->dst, 16);
-	} else {
-		fib.ipv4_src = p->src[0];
-		fib.ipv4_dst = p->dst[0];
-	}
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
-		return 0;
-	number = port_number(fib.ifindex);
-	if (!number)
-		return 0;
-	count_reason(LVS_REASON_hop_by_fib);
-	__builtin_memcpy(&hop, fib.dmac, ETH_ALEN);
-	return hop | (__u64)number << 48;
 }
 
 #endif

@@ -7,13 +7,13 @@
 #ifndef LVS_IMPORT_H
 #define LVS_IMPORT_H
 
-#include "flow.h"
+#include "gateway.h"
 
 /* A flow that is not known here is worth creating only while segments may still come that need it. */
 static __always_inline int import_lives(__u32 state)
 {
-	return state == LVS_STATE_ESTABLISHED || state == LVS_STATE_FIN_WAIT || state == LVS_STATE_CLOSE_WAIT ||
-	       state == LVS_STATE_UDP;
+	return LVS_STATE_IS_ACTIVE(state) || state == LVS_STATE_FIN_WAIT || state == LVS_STATE_CLOSE_WAIT ||
+	       LVS_STATE_IS_UDP(state);
 }
 
 /*
@@ -48,11 +48,13 @@ static __always_inline int import_one(const struct lvs_import *told, __u32 now, 
 {
 	const struct flow_match match = flow_match_request(told->listener);
 	const __u32 state = told->state & 0xf, age = told->age;
+	__u32 gateway = 0;
 	struct flow_id id;
+	int inserted;
 	struct flow flow;
 	__u64 word;
 
-	flow_identify(&id, told->client, told->client_port, told->port, told->protocol, v6);
+	flow_identify(&id, told->client, told->client_port, told->port, told->protocol, told->tag, v6);
 	if (flow_find(&id, &match, &flow, v6)) {
 		const int same = LVS_WORD_BACKEND(flow.word) == told->backend;
 
@@ -66,9 +68,16 @@ static __always_inline int import_one(const struct lvs_import *told, __u32 now, 
 	}
 	if ((!(told->flags & LVS_IMPORT_EVERY) && !import_lives(state)) || age > control.timeout[state])
 		return LVS_IMPORT_OVER;
-	word = LVS_WORD(told->backend, told->listener, told->gateway, state, now - age);
-	switch (flow_insert(&id, &word, now, v6)) {
+	if (told->hop)
+		gateway = learn_gateway(told->hop & LVS_HOP_MASK);
+	if (told->hop && !gateway)
+		gateway = LVS_GATEWAY_OWN;
+	word = LVS_WORD(told->backend, told->listener, gateway, state, now - age);
+	inserted = flow_insert(&id, &word, now, v6);
+	switch (INSERTED(inserted)) {
 	case FLOW_CREATED:
+		if (gateway == LVS_GATEWAY_OWN)
+			keep_own_hop(&id, INSERTED_PLACE(inserted), told->hop & LVS_HOP_MASK, v6);
 		return LVS_IMPORT_CREATED;
 	case FLOW_EXISTED:
 		return LVS_IMPORT_KEPT;

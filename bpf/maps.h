@@ -206,6 +206,29 @@ struct {
 	__type(value, __u32);
 } fenced SEC(".maps");
 
+/* One for each slot of the flow table, in the order buckets4, buckets6, overflow4, overflow6. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u64);
+} hops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct lvs_direct);
+	__type(value, __u32);
+} direct SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct lvs_piece);
+	__type(value, __u32);
+} pieces SEC(".maps");
+
 /* A map of its own, so that it can be pinned and kept while the program is replaced. */
 struct lvs_control control SEC(".data.control");
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * parse.h: from bytes to a struct packet; the only place that does bounds checks. Ethernet, up to two VLAN tags, IPv4
- * or IPv6, TCP or UDP. What is well-formed but needs more than that (fragments, options) is PARSE_UNUSUAL: the caller
- * decides once it knows whether the destination is a virtual service address.
+ * or IPv6, TCP or UDP. What is well-formed but needs more than that is PARSE_FRAGMENT or PARSE_OPTIONS: the caller decides
+ * once it knows whether the packet has to do with a service.
  */
 #ifndef LVS_PARSE_H
 #define LVS_PARSE_H
@@ -46,6 +46,12 @@ struct packet {
 	__u8 protocol;
 	__u8 tcp_flags; /* 0 for UDP */
 };
+
+/* The first segment of a connection. */
+static __always_inline int is_new_syn(const struct packet *p)
+{
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
 
 enum parsed {
 	PARSE_OK = 0,

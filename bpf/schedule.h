@@ -16,7 +16,10 @@ static __always_inline __u32 pick_next(void *table, __u32 n, __u32 service)
 
 	if (!cursor)
 		return 0;
-	index = *cursor < n ? *cursor : 0;
+	if (*cursor == 0) /* never used: CPUs begin at different turns, or the first server would get one from each */
+		index = (__u32)(((__u64)(bpf_get_smp_processor_id() * 0x9e3779b1U) * n) >> 32);
+	else
+		index = *cursor < n ? *cursor : 0;
 	*cursor = index + 1;
 	index += 1;
 	entry = bpf_map_lookup_elem(table, &index);

@@ -60,15 +60,33 @@ static __always_inline __u32 tcp_next_state(__u32 state, __u8 flags, enum tcp_di
 		segment = 2;
 	else
 		return LVS_STATE_CLOSE;
+	if (state == LVS_STATE_ESTABLISHED_NEW)
+		state = LVS_STATE_ESTABLISHED;
 	return (__u32)(tcp_next[direction & 3][segment] >> (4 * state)) & 0xf;
 }
 
-/* What the first segment that creates a flow makes of it. Without SYN it is a flow that lives already somewhere. */
+/*
+ * ESTABLISHED_NEW becomes ESTABLISHED with proof: a server that goes on has seen the right acknowledgement, and a
+ * client that comes in a later tick is more than one forged segment.
+ */
+static __always_inline __u32 tcp_confirm(__u32 from, __u32 to, enum tcp_direction direction, int later)
+{
+	if (to != LVS_STATE_ESTABLISHED || from == LVS_STATE_ESTABLISHED)
+		return to;
+	if (from == LVS_STATE_ESTABLISHED_NEW && (direction == TCP_FROM_SERVER || later))
+		return LVS_STATE_ESTABLISHED;
+	return LVS_STATE_ESTABLISHED_NEW;
+}
+
+/*
+ * What the first segment that creates a flow makes of it. An acknowledgement is of a flow that lives already somewhere;
+ * a segment without any flag (a scan) closes, as in IPVS.
+ */
 static __always_inline __u32 tcp_first_state(__u8 flags)
 {
 	if (flags & TCP_SYN)
 		return LVS_STATE_SYN_RECV;
-	return flags & TCP_FIN ? LVS_STATE_CLOSE : LVS_STATE_ESTABLISHED;
+	return (flags & (TCP_FIN | TCP_ACK)) == TCP_ACK ? LVS_STATE_ESTABLISHED_NEW : LVS_STATE_CLOSE;
 }
 
 /* IPVS conn_reuse_mode: a SYN on such a flow is a new connection from a reused port and is scheduled afresh. */

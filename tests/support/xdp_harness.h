@@ -84,7 +84,7 @@ class XdpHarness {
   // ---- what lvsd would write. Ids count from 1.
   std::uint32_t add_service(lvs_pick pick, std::uint32_t flags = 0);
   std::uint32_t add_listener(std::uint32_t service, const std::string& address, std::uint16_t port,
-                             std::uint8_t protocol);
+                             std::uint8_t protocol, std::uint8_t tag = 0, std::uint8_t flags = 0);
   std::uint32_t add_backend(std::uint32_t service, const BackendSpec& spec);  // also its real and its table entry
   void set_table(std::uint32_t service, const std::vector<std::uint32_t>& backends);
   void remove_table(std::uint32_t service);

@@ -91,7 +91,7 @@ void XdpHarness::put(const Slot& slot, const std::string& client, std::uint16_t 
   else
     slot.key[2] = ports;
   lvs_load& load = loads_[LVS_WORD_BACKEND(word)];
-  (LVS_WORD_STATE(word) == LVS_STATE_ESTABLISHED ? load.active : load.inactive)++;
+  (LVS_STATE_IS_ACTIVE(LVS_WORD_STATE(word)) ? load.active : load.inactive)++;
   if (slot.overflow) (slot.family == AF_INET ? control().overflow_used4 : control().overflow_used6)++;
   slot.store(word);
 }
@@ -118,7 +118,7 @@ std::string XdpHarness::drift() const {
       if (LVS_WORD_STATE(word) == LVS_STATE_CLAIMED) text += "a slot is claimed by nobody; ";
       if (LVS_WORD_STATE(word) <= LVS_STATE_CLAIMED) continue;
       Counts& c = counted[LVS_WORD_BACKEND(word)];
-      (LVS_WORD_STATE(word) == LVS_STATE_ESTABLISHED ? c.active : c.inactive)++;
+      (LVS_STATE_IS_ACTIVE(LVS_WORD_STATE(word)) ? c.active : c.inactive)++;
       overflow[family] += slot.overflow ? 1 : 0;
     }
   for (std::uint32_t id = 0; id < sizes_.backends; id++) {

@@ -197,6 +197,8 @@ Fields global_fields(const Config& config) {
       {"log_level", config.log_level},
   };
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
+  if (timeouts.udp_answered != TimeoutConfig{}.udp_answered)
+    add(fields, "timeouts.udp_answered", duration_text(timeouts.udp_answered));
   if (config.max_programs != Config{}.max_programs) add(fields, "max_programs", std::to_string(config.max_programs));
   if (config.root_programs) add(fields, "root_programs", yes_no(config.root_programs));
   if (config.check_mark != Config{}.check_mark) add(fields, "check_mark", std::to_string(config.check_mark));

@@ -105,6 +105,7 @@ void parse_timeouts(Context& context, const Node& node, TimeoutConfig& timeouts)
   section.duration("tcp_close_wait", timeouts.tcp_close_wait, kLeastTimeout, kGreatestTimeout);
   section.duration("tcp_last_ack", timeouts.tcp_last_ack, kLeastTimeout, kGreatestTimeout);
   section.duration("udp", timeouts.udp, kLeastTimeout, kGreatestTimeout);
+  section.duration("udp_answered", timeouts.udp_answered, kLeastTimeout, kGreatestTimeout);
   section.finish();
 }
 

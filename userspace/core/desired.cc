@@ -43,7 +43,6 @@ Candidate candidate(const BackendConfig& config, const Override& change, const F
   DesiredBackend& backend = result.backend;
   backend.endpoint = config.endpoint();
   backend.forward = config.forward;
-  backend.failed = !fitness.up;
   result.member = {config.tier, base_weight(config, change, fitness), fitness.up, is_out(change)};
   // The last resort, whatever its checks say; a weight of 0 in the configuration means that it is nothing else.
   if (config.sorry && !change.drained) result.member.sorry_weight = change.weight.value_or(std::max(config.weight, 1U));
@@ -99,6 +98,8 @@ std::vector<DesiredBackend> desired_backends(std::vector<Candidate> candidates, 
     Candidate& from = candidates[i];
     DesiredBackend& backend = from.backend;
     backend.up = pool.used[i];
+    // In a panic the unfit are used, too: then they have not failed for their flows.
+    backend.failed = !from.member.fit && !pool.used[i];
     if (from.quiesced) {
       const bool keeps_its_place = !backend.up && from.member.tier == pool.in_force;
       if (keeps_its_place) {
@@ -141,6 +142,7 @@ Plan compute_plan(const Config& config, const Overrides& overrides,
   Plan plan;
   Desired& desired = plan.desired;
   desired.timeouts = config.timeouts;
+  desired.paired = config.ha && config.ha->mode == HaMode::vrrp;
   desired.hash_seed = config.hash_seed;
   desired.services.reserve(config.services.size());
   for (const ServiceConfig& from : config.services) {

@@ -25,7 +25,9 @@ struct DesiredBackend {
   std::uint32_t weight = 1;
   bool up = true;                         // false: not in the scheduler's table (failed, or not needed)
   std::uint32_t weight_before_drain = 0;  // what Member::weight_before_drain is made of; 0 when not drained
-  bool failed = false;                    // its health, or the operator, took it out: the service's flows_on_failure
+  // Its health, or the operator, took it out, and no panic uses it all the same: the service's flows_on_failure. Never
+  // together with `up` and a weight.
+  bool failed = false;
 
   friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
 };
@@ -47,6 +49,9 @@ struct DesiredService {
 struct Desired {
   std::vector<DesiredService> services;
   TimeoutConfig timeouts;
+  // Another router may be active instead of this one: then what it sends here, because a dr backend is this host, is the
+  // host's own.
+  bool paired = false;
   std::uint32_t hash_seed = 0;
 
   friend bool operator==(const Desired&, const Desired&) = default;

@@ -185,6 +185,7 @@ struct TimeoutConfig {
   std::chrono::seconds tcp_close_wait{60};
   std::chrono::seconds tcp_last_ack{30};
   std::chrono::seconds udp{300};
+  std::chrono::seconds udp_answered{30};  // nat: one question and its answer, and nothing since; at most `udp`
 
   friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
 };

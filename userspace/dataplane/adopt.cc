@@ -88,8 +88,9 @@ class Adoption {
   void adopt_listeners() {
     for (std::uint32_t id = 1; id < maps_.vips.size(); ++id) {
       if (const auto found = listeners_.find(id); found != listeners_.end()) {
-        registry_.adopt_listener(id, found->second.first, found->second.second);
-        maps_.store_record(maps_.vips[id], encode_vip(found->second.first, found->second.second));
+        const std::uint8_t tag = maps_.vips[id].tag;
+        registry_.adopt_listener(found->second.first, {id, found->second.second, tag});
+        maps_.store_record(maps_.vips[id], encode_vip(found->second.first, found->second.second, tag));
       } else if (maps_.vips[id].protocol != 0) {
         maps_.store_word(maps_.vips[id].family, 0);
         registry_.quarantine_listener(id, sweep_);
@@ -109,7 +110,8 @@ class Adoption {
         const Endpoint endpoint{decode_address(record.addr, family), decode_port(record.port)};
         if (seen.emplace(record.service, endpoint).second) {
           const ForwardMethod forward = record.method == LVS_METHOD_DR ? ForwardMethod::dr : ForwardMethod::nat;
-          registry_.adopt_backend(id, {record.service, endpoint, forward});
+          registry_.adopt_backend(id, {record.service, endpoint, forward, decode_policy(record.flags),
+                                       (record.flags & LVS_BACKEND_DOWN) != 0});
           continue;
         }
       }
@@ -126,8 +128,13 @@ class Adoption {
       const IpAddress address = address_of(key);
       const auto protocol = static_cast<Protocol>(key.protocol);
       const Listener vip{decode_address(value.vip, address.family()), decode_port(value.vip_port), protocol};
-      reals_[{{address, decode_port(key.port)}, protocol}] = {value.backend, value.listener, vip,
-                                                              (value.flags & LVS_REAL_SHARED) != 0};
+      reals_[{{address, decode_port(key.port)}, protocol}] = {value.backend,
+                                                              value.listener,
+                                                              vip,
+                                                              (value.flags & LVS_REAL_SHARED) != 0,
+                                                              (value.flags & LVS_REAL_MANY) != 0,
+                                                              static_cast<std::uint8_t>(LVS_REAL_TAG(value.flags)),
+                                                              value.tags};
     }
   }
 

@@ -23,11 +23,13 @@ void wait_for_packets_in_flight() {
 lvs_real encode_real(const Real& real) {
   lvs_real value{};
   value.backend = real.backend;
-  value.listener = real.listener;
-  const lvs_vip vip = encode_vip(real.vip, 0);
+  value.listener = static_cast<__u16>(real.listener);
+  value.tags = real.tags;
+  const lvs_vip vip = encode_vip(real.vip, 0, real.tag);
   std::copy(std::begin(vip.addr), std::end(vip.addr), value.vip);
   value.vip_port = vip.port;
-  value.flags = real.shared ? LVS_REAL_SHARED : 0;
+  value.flags = static_cast<__u16>((real.shared ? LVS_REAL_SHARED : 0) | (real.many ? LVS_REAL_MANY : 0) |
+                                   (real.tag << 8));
   value.sum = vip.sum;
   return value;
 }
@@ -45,6 +47,7 @@ class XdpDataplane::Applier {
     for (const PlannedService& service : plan_.services) write_vips(service);
     if (auto done = write_reals(/*remove=*/false); !done) return tl::make_unexpected(done.error());
     if (auto done = swap_tables(); !done) return tl::make_unexpected(done.error());
+    write_failures();
     for (const PlannedService& service : plan_.services)
       if (auto done = write_service(service); !done) return tl::make_unexpected(done.error());
     remove_listeners();
@@ -76,27 +79,40 @@ class XdpDataplane::Applier {
   void write_backends(const PlannedService& service) {
     for (const PlannedBackend& planned : service.backends) {
       const DesiredBackend& desired = *planned.desired;
-      lvs_backend& record = maps_.backends[planned.id];
-      const lvs_method method =
-          dp_.is_local(desired.endpoint.address) ? LVS_METHOD_LOCAL : encode_method(desired.forward);
-      bool changed = false;
       if (planned.added) {
         maps_.store_record(maps_.loads[planned.id], lvs_load{});
-        maps_.store_record(record, encode_backend(desired.endpoint, service.id));
-        maps_.store_word(record.hop, dp_.hop_word(desired.endpoint.address));
+        dp_.records_.install(planned.id);
+        ++summary_.backends_added;
       }
-      changed |= maps_.store_word(maps_.loads[planned.id].weight, desired.up ? desired.weight : 0);
-      const std::uint8_t flags = encode_flags(desired.failed, service.desired->flows_on_failure);
-      changed |= maps_.store_backend_word(planned.id, backend_word(desired.endpoint.port, method, flags));
-      summary_.backends_added += planned.added;
-      summary_.backends_changed += changed && !planned.added;
+      bool changed = store_weight(planned.id, desired.up ? desired.weight : 0);
+      changed |= dp_.records_.update(planned.id);
+      if (changed && !planned.added) backends_changed_.insert(planned.id);
       if (changed || planned.added) backends_differ_.insert(service.id);
     }
   }
 
+  // Since when it takes no new flows, for those that have no end of their own (sweeper.h).
+  bool store_weight(std::uint32_t id, std::uint32_t weight) {
+    lvs_load& load = maps_.loads[id];
+    if (weight != 0)
+      maps_.store_word(load.drained, 0);
+    else if (load.drained == 0)
+      maps_.store_word(load.drained, drained_now());
+    return maps_.store_word(load.weight, weight);
+  }
+
+  // Only now, when no table names them any more: a new flow never meets a backend that refuses it.
+  void write_failures() {
+    dp_.registry_.judge(plan_);
+    for (const PlannedService& service : plan_.services)
+      for (const PlannedBackend& planned : service.backends)
+        if (dp_.records_.update(planned.id) && !planned.added) backends_changed_.insert(planned.id);
+    summary_.backends_changed = static_cast<unsigned>(backends_changed_.size());
+  }
+
   void write_vips(const PlannedService& service) {
-    for (const auto& [listener, id] : service.listeners)
-      maps_.store_record(maps_.vips[id], encode_vip(listener, service.id));
+    for (const auto& [listener, id, tag] : service.listeners)
+      maps_.store_record(maps_.vips[id], encode_vip(listener, service.id, tag));
   }
 
   Result<void> write_reals(bool remove) {
@@ -164,13 +180,9 @@ class XdpDataplane::Applier {
       ++summary_.services_added;
     else if (changed || !service.listeners.empty())
       changed_.insert(service.id);
-    for (const auto& [listener, id] : service.listeners) {
-      const lvs_listener entry{id, service.id, address_sum(listener.address, listener.port), 0};
-      if (auto done = put_keyed("listeners4", "listeners6", listener.address, listener.port,
-                                static_cast<std::uint8_t>(listener.protocol), &entry);
-          !done)
-        return done;
-      if (auto done = put_address(listener.address); !done) return done;
+    for (const PlannedListener& planned : service.listeners) {
+      if (auto done = dp_.put_listener(planned.listener); !done) return done;
+      if (auto done = put_address(planned.listener.address); !done) return done;
     }
     return {};
   }
@@ -209,8 +221,8 @@ class XdpDataplane::Applier {
 
   void remove_backends() {
     for (const std::uint32_t id : plan_.removed_backends) {
-      maps_.store_backend_word(id, backend_word(maps_.backends[id]) & ~(std::uint32_t{LVS_BACKEND_VALID} << 24));
-      maps_.store_word(maps_.loads[id].weight, 0);
+      dp_.records_.invalidate(id);
+      store_weight(id, 0);
       ++summary_.backends_removed;
     }
   }
@@ -218,7 +230,7 @@ class XdpDataplane::Applier {
   // After registry.remove(): resting backends of the service have lost their owner, and their record says so too.
   void clear_service(std::uint32_t id) {
     for (const auto& [backend, owner] : dp_.registry_.resting_backends())
-      if (owner == 0) maps_.store_word(maps_.backends[backend].service, 0);
+      if (owner == 0) dp_.records_.disown(backend);
     maps_.store_service_word(id, 0);
     maps_.drop_table(id);
     maps_.store_record(maps_.retired[id], lvs_counters{});
@@ -255,7 +267,45 @@ class XdpDataplane::Applier {
   ApplySummary summary_;
   std::set<std::uint32_t> changed_;          // services
   std::set<std::uint32_t> backends_differ_;  // services
+  std::set<std::uint32_t> backends_changed_;
 };
+
+// One of the service's dr servers is this host.
+bool XdpDataplane::is_server_itself(std::uint32_t service) const {
+  const auto& backends = registry_.services().at(service).backends;
+  return std::any_of(backends.begin(), backends.end(), [&](std::uint32_t id) {
+    const InstalledBackend& backend = registry_.backends().at(id);
+    const NextHop* hop = records_.hop(backend.endpoint.address);
+    return backend.forward == ForwardMethod::dr && hop != nullptr && hop->local;
+  });
+}
+
+Result<void> XdpDataplane::put_listener(const Listener& listener) {
+  const InstalledListener& installed = registry_.listeners().at(listener);
+  lvs_listener entry{};
+  entry.id = installed.id;
+  entry.service = installed.service;
+  entry.sum = address_sum(listener.address, listener.port);
+  entry.tag = installed.tag;
+  entry.flags = paired_ && is_server_itself(installed.service) ? LVS_LISTENER_HOST : 0;
+  const auto protocol = static_cast<std::uint8_t>(listener.protocol);
+  if (listener.address.is_v4()) {
+    const lvs_key4 key = key4(listener.address, listener.port, protocol);
+    return maps_.put_changed("listeners4", key, entry);
+  }
+  const lvs_key6 key = key6(listener.address, listener.port, protocol);
+  return maps_.put_changed("listeners6", key, entry);
+}
+
+// Whether the backend is this host may have changed.
+void XdpDataplane::write_listeners_of(const IpAddress& backend) {
+  if (!paired_) return;
+  std::set<std::uint32_t> services;
+  for (const std::uint32_t id : registry_.backends_at(backend)) services.insert(registry_.backends().at(id).service);
+  for (const std::uint32_t service : services)
+    for (const Listener& listener : registry_.services().at(service).listeners)
+      if (auto done = put_listener(listener); !done) spdlog::error("{}", done.error().message);
+}
 
 void XdpDataplane::apply_globals(const Desired& desired) {
   lvs_control& control = maps_.control();
@@ -263,6 +313,10 @@ void XdpDataplane::apply_globals(const Desired& desired) {
   for (std::size_t state = 0; state < timeouts.size(); ++state)
     maps_.store_word(control.timeout[state], timeouts[state]);
   maps_.store_word(control.schedule_seed, desired.hash_seed);
+  if (paired_ == desired.paired) return;
+  paired_ = desired.paired;
+  for (const auto& [listener, installed] : registry_.listeners())
+    if (auto done = put_listener(listener); !done) spdlog::error("{}", done.error().message);
 }
 
 Result<ApplySummary> XdpDataplane::apply(const Desired& desired) {

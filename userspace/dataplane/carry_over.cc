@@ -56,7 +56,7 @@ Result<void> CarryOver::copy_tables() {
   return to_.swap_tables(tables);
 }
 
-// But for what belongs to the table itself: its masks, its seed.
+// But for what belongs to the table itself: its masks, its seed, its gateways' numbers.
 void CarryOver::copy_control() {
   const lvs_control& from = from_.control();
   lvs_control& to = to_.control();
@@ -64,7 +64,6 @@ void CarryOver::copy_control() {
   std::copy(std::begin(from.timeout), std::end(from.timeout), to.timeout);
   std::copy(std::begin(from.port), std::end(from.port), to.port);
   std::copy(std::begin(from.port_of_ifindex), std::end(from.port_of_ifindex), to.port_of_ifindex);
-  std::copy(std::begin(from.gateway), std::end(from.gateway), to.gateway);
 }
 
 void CarryOver::arrived() {
@@ -103,6 +102,7 @@ Result<void> CarryOver::state() {
       copy_hash<lvs_check_flow, lvs_check_origin>("check_origins", "checks with via: vip"),
       copy_hash<lvs_address, std::uint32_t>("fenced", "the fence"),
       copy_hash<std::uint32_t, std::uint32_t>("ports", "interfaces"),
+      copy_hash<lvs_direct, std::uint32_t>("direct", "conversations past the VIPs"),
   });
 }
 
@@ -110,14 +110,21 @@ void CarryOver::counters() {
   to_.copy_per_cpu(from_, "counters", sizeof(lvs_counters));
   to_.copy_per_cpu(from_, "reasons", sizeof(std::uint64_t));
   to_.copy_per_cpu(from_, "cursors", sizeof(std::uint32_t));
-  copy_control();  // gateways that packets have taught meanwhile
   if (from_.fence.size() == 0 || to_.fence.size() == 0) return;
   to_.store_word(to_.fence[0].role, load_word(from_.fence[0].role));
   to_.store_word(to_.fence[0].until, load_word(from_.fence[0].until));
 }
 
-lvs_import CarryOver::encode(const SlotCopy& flow, bool ipv6, bool replace) const {
+// `slot`: the flow's, as `hops` counts them.
+__u64 CarryOver::hop_of(const SlotCopy& flow, std::size_t slot) const {
+  const std::uint32_t gateway = LVS_WORD_GATEWAY(flow.word);
+  const bool own = gateway == LVS_GATEWAY_OWN && slot < from_.hops.size();
+  return (own ? load_word(from_.hops[slot]) : load_word(from_.control().gateway[gateway])) & LVS_HOP_MASK;
+}
+
+lvs_import CarryOver::encode(const SlotCopy& flow, std::size_t slot, bool ipv6, bool replace) const {
   lvs_import out{};
+  out.hop = hop_of(flow, slot);
   encode_address(flow.client.address, out.client);
   out.client_port = htons(flow.client.port);
   out.port = htons(flow.destination_port);
@@ -125,7 +132,7 @@ lvs_import CarryOver::encode(const SlotCopy& flow, bool ipv6, bool replace) cons
   out.protocol = from_.vips[out.listener].protocol;
   out.flags = static_cast<__u8>(LVS_IMPORT_EVERY | (ipv6 ? LVS_IMPORT_IPV6 : 0) | (replace ? LVS_IMPORT_REPLACE : 0));
   out.state = static_cast<__u8>(LVS_WORD_STATE(flow.word));
-  out.gateway = static_cast<__u8>(LVS_WORD_GATEWAY(flow.word));
+  out.tag = from_.vips[out.listener].tag;
   out.backend = LVS_WORD_BACKEND(flow.word);
   out.age = static_cast<__u16>(std::min<std::uint32_t>(slot_age(flow.word, tick_now()), 65535));
   return out;
@@ -148,7 +155,7 @@ Result<CarryOver::Flows> CarryOver::flows(Walk walk) {
       if (!copy || LVS_WORD_LISTENER(copy->word) >= from_.vips.size()) continue;
       const bool known = same_flow(copy->word, carried_[place]);
       carried_[place] = copy->word;
-      batch.push_back(encode(*copy, bucket.ipv6, walk == Walk::open || known == (walk == Walk::closing)));
+      batch.push_back(encode(*copy, place, bucket.ipv6, walk == Walk::open || known == (walk == Walk::closing)));
       if (batch.size() < LVS_IMPORT_MAX) continue;
       if (auto done = run(batch, out); !done) return tl::make_unexpected(done.error());
     }

@@ -46,7 +46,8 @@ class CarryOver {
   [[nodiscard]] Result<void> copy_hash(const char* map, const char* limit);
   [[nodiscard]] Result<void> copy_tables();
   void copy_control();
-  [[nodiscard]] lvs_import encode(const SlotCopy& flow, bool ipv6, bool replace) const;
+  [[nodiscard]] __u64 hop_of(const SlotCopy& flow, std::size_t slot) const;
+  [[nodiscard]] lvs_import encode(const SlotCopy& flow, std::size_t slot, bool ipv6, bool replace) const;
   [[nodiscard]] Result<void> run(std::vector<lvs_import>& batch, Flows& out) const;
 
   const Maps& from_;

@@ -117,8 +117,8 @@ struct FlowFilter {  // all that are set must match
   std::optional<Protocol> protocol{};
 };
 
-// A TCP flow whose backend failed and whose client is to be reset (FlowsOnFailure::reset), but only its own segments
-// tell with what sequence number: it has to be made to send one.
+// A TCP flow whose client still believes in it. Only a segment of the client's own tells with what sequence number it
+// can be reset, so it has to be made to send one.
 struct LostFlow {
   Endpoint client;
   Endpoint destination;  // the VIP
@@ -175,13 +175,19 @@ class Dataplane {
   // the table a sweep takes 2 s.
   virtual bool sweep_step(std::size_t buckets) = 0;
   [[nodiscard]] virtual std::size_t bucket_count() const = 0;
-  // Those that the last sweep_step() met, up to a bound; valid until the next.
+  // Flows of failed backends that are to be reset (FlowsOnFailure::reset), as the last sweep_step() met them, up to a
+  // bound and others in each sweep; valid until the next.
   [[nodiscard]] virtual const std::vector<LostFlow>& lost_flows() const = 0;
+  // Established flows that were ended since the last call though neither side has closed them: idle for too long, of a
+  // removed backend or service, or by end_flows(). Up to a bound.
+  [[nodiscard]] virtual std::vector<LostFlow> take_ended_flows() = 0;
 
   [[nodiscard]] virtual Stats stats() const = 0;
   // At most `limit` matching flows, in table order; `total` (if given) gets the number of all that match.
   [[nodiscard]] virtual std::vector<Flow> flows(const FlowFilter& filter, std::size_t limit,
                                                 std::uint64_t* total) const = 0;
+  // Ends all matching flows, as if they had expired; returns how many.
+  virtual std::uint64_t end_flows(const FlowFilter& filter) = 0;
   // The flow table towards another router. Lives as long as this object.
   [[nodiscard]] virtual FlowExchange flow_exchange() = 0;
   // The services and endpoints that the maps hold: after a restart, what the previous lvsd left.

@@ -79,7 +79,7 @@ std::uint16_t decode_port(__be16 port) {
   return ntohs(port);
 }
 
-lvs_vip encode_vip(const Listener& listener, std::uint32_t service) {
+lvs_vip encode_vip(const Listener& listener, std::uint32_t service, std::uint8_t tag) {
   lvs_vip vip{};
   encode_address(listener.address, vip.addr);
   vip.port = htons(listener.port);
@@ -87,6 +87,7 @@ lvs_vip encode_vip(const Listener& listener, std::uint32_t service) {
   vip.family = listener.address.is_v4() ? AF_INET : AF_INET6;
   vip.sum = address_sum(listener.address, listener.port);
   vip.service = service;
+  vip.tag = tag;
   return vip;
 }
 
@@ -129,16 +130,15 @@ lvs_method encode_method(ForwardMethod method) {
 }
 
 std::uint8_t encode_flags(bool failed, FlowsOnFailure policy) {
-  const int down = failed ? LVS_BACKEND_DOWN : 0;
-  switch (policy) {
-    case FlowsOnFailure::keep:
-      return LVS_BACKEND_VALID;
-    case FlowsOnFailure::reset:
-      return static_cast<std::uint8_t>(LVS_BACKEND_VALID | LVS_BACKEND_RESET | down);
-    case FlowsOnFailure::drop:
-      return static_cast<std::uint8_t>(LVS_BACKEND_VALID | LVS_BACKEND_DROP | down);
-  }
-  std::abort();
+  int flags = LVS_BACKEND_VALID | (failed ? LVS_BACKEND_DOWN : 0);
+  if (policy == FlowsOnFailure::reset) flags |= LVS_BACKEND_RESET;
+  if (policy == FlowsOnFailure::drop) flags |= LVS_BACKEND_DROP;
+  return static_cast<std::uint8_t>(flags);
+}
+
+FlowsOnFailure decode_policy(std::uint8_t flags) {
+  if ((flags & LVS_BACKEND_RESET) != 0) return FlowsOnFailure::reset;
+  return (flags & LVS_BACKEND_DROP) != 0 ? FlowsOnFailure::drop : FlowsOnFailure::keep;
 }
 
 std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port) {
@@ -216,13 +216,16 @@ std::array<std::uint16_t, LVS_STATE_MAX> encode_timeouts(const TimeoutConfig& ti
   out[LVS_STATE_LAST_ACK] = ticks(timeouts.tcp_last_ack);
   out[LVS_STATE_UDP_NEW] = ticks(timeouts.udp);
   out[LVS_STATE_UDP] = ticks(timeouts.udp);
+  out[LVS_STATE_ESTABLISHED_NEW] = ticks(timeouts.tcp_established);
+  out[LVS_STATE_UDP_SHORT] = ticks(std::min(timeouts.udp_answered, timeouts.udp));
+  out[LVS_STATE_UDP_BURST] = ticks(timeouts.udp);
   return out;
 }
 
 std::string_view state_name(std::uint32_t state) {
-  static constexpr std::array<std::string_view, LVS_STATE_UDP + 1> kNames{
-      "FREE",      "CLAIMED", "SYN_RECV",   "SYN_SENT", "ESTABLISHED", "FIN_WAIT",
-      "TIME_WAIT", "CLOSE",   "CLOSE_WAIT", "LAST_ACK", "UDP",         "UDP"};
+  static constexpr std::array<std::string_view, LVS_STATE_MAX> kNames{
+      "FREE",       "CLAIMED",  "SYN_RECV", "SYN_SENT", "ESTABLISHED", "FIN_WAIT", "TIME_WAIT", "CLOSE",
+      "CLOSE_WAIT", "LAST_ACK", "UDP",      "UDP",      "ESTABLISHED", "NONE",     "UDP",       "UDP"};
   return state < kNames.size() ? kNames[state] : "NONE";
 }
 
@@ -232,6 +235,24 @@ std::uint32_t slot_age(std::uint64_t word, std::uint32_t now) {
   constexpr std::uint32_t kAhead = 0xffff - 16;
   const std::uint32_t age = (now - LVS_WORD_TIME(word)) & 0xffff;
   return age > kAhead ? 0 : age;
+}
+
+namespace {
+
+std::uint32_t seconds_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint32_t>(now.tv_sec);
+}
+
+}  // namespace
+
+std::uint32_t drained_now() {
+  return seconds_now() + 1;
+}
+
+std::chrono::seconds drained_for(std::uint32_t drained) {
+  return std::chrono::seconds(seconds_now() - (drained - 1));
 }
 
 std::uint32_t tick_now() {

@@ -28,7 +28,7 @@ void encode_address(const IpAddress& address, __be32 (&out)[4]);
 [[nodiscard]] IpAddress decode_any(const lvs_address& address);
 [[nodiscard]] std::uint16_t decode_port(__be16 port);
 
-[[nodiscard]] lvs_vip encode_vip(const Listener& listener, std::uint32_t service);
+[[nodiscard]] lvs_vip encode_vip(const Listener& listener, std::uint32_t service, std::uint8_t tag);
 [[nodiscard]] Listener decode_vip(const lvs_vip& vip);  // family must not be 0
 
 // All but the hop and the word of port, method and flags.
@@ -39,6 +39,7 @@ void encode_address(const IpAddress& address, __be32 (&out)[4]);
 [[nodiscard]] lvs_method encode_method(ForwardMethod method);
 // Of a backend that is not removed: what its flows are to do when it has failed.
 [[nodiscard]] std::uint8_t encode_flags(bool failed, FlowsOnFailure policy);
+[[nodiscard]] FlowsOnFailure decode_policy(std::uint8_t flags);
 
 [[nodiscard]] std::uint64_t encode_hop(const MacAddress& mac, std::uint32_t port);
 [[nodiscard]] MacAddress hop_mac(std::uint64_t hop);
@@ -54,11 +55,14 @@ void encode_address(const IpAddress& address, __be32 (&out)[4]);
 
 [[nodiscard]] std::string_view state_name(std::uint32_t state);
 [[nodiscard]] inline bool counts_as_active(std::uint32_t state) {
-  return state == LVS_STATE_ESTABLISHED;
+  return LVS_STATE_IS_ACTIVE(state);
 }
 
 // How long a slot has been idle, in ticks. `now` may lag a little behind a CPU that has just written the slot.
 [[nodiscard]] std::uint32_t slot_age(std::uint64_t word, std::uint32_t now);
+// What lvs_load.drained says of a backend that is drained now, and how long ago that was.
+[[nodiscard]] std::uint32_t drained_now();
+[[nodiscard]] std::chrono::seconds drained_for(std::uint32_t drained);
 // The present tick, of the clock that the XDP program uses.
 [[nodiscard]] std::uint32_t tick_now();
 

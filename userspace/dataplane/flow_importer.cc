@@ -28,8 +28,8 @@ std::uint16_t to_ticks(std::uint16_t seconds) {
       std::min<std::uint64_t>((std::uint64_t{seconds} * 1'000'000'000) >> LVS_TICK_SHIFT, 65535));
 }
 
-lvs_import encode(const FlowRecord& flow, const Listener& listener, std::uint16_t listener_id, std::uint32_t backend,
-                  bool replace) {
+lvs_import encode(const FlowRecord& flow, const Listener& listener, const InstalledListener& installed,
+                  std::uint32_t backend, bool replace) {
   lvs_import out{};
   encode_address(flow.client.address, out.client);
   out.client_port = htons(flow.client.port);
@@ -39,7 +39,8 @@ lvs_import encode(const FlowRecord& flow, const Listener& listener, std::uint16_
       static_cast<__u8>((flow.client.address.is_v6() ? LVS_IMPORT_IPV6 : 0) | (replace ? LVS_IMPORT_REPLACE : 0));
   out.state = kStates[static_cast<std::uint8_t>(flow.state)];
   out.backend = backend;
-  out.listener = listener_id;
+  out.listener = static_cast<__u16>(installed.id);
+  out.tag = installed.tag;
   out.age = to_ticks(flow.idle.count());
   return out;
 }
@@ -58,7 +59,7 @@ FlowImporter::Ids FlowImporter::resolve(const FlowTarget& target) const {
     return {&FlowImports::no_listener};
   const auto backend = registry_.backend_id(*service, target.backend);
   if (!backend) return {&FlowImports::no_backend};
-  return {nullptr, *backend, static_cast<std::uint16_t>(listener->second.id)};
+  return {nullptr, *backend, listener->second};
 }
 
 FlowImports FlowImporter::import(std::span<const FlowRecord> flows, bool replace) {

@@ -29,7 +29,7 @@ class FlowImporter final : public FlowSink {
   struct Ids {
     std::uint64_t FlowImports::* refused = nullptr;  // why it has none
     std::uint32_t backend = 0;
-    std::uint16_t listener = 0;
+    InstalledListener listener{};
   };
   struct Target {
     FlowTarget target;

@@ -20,6 +20,7 @@ std::uint16_t steps_now() {
 std::uint8_t told_state(std::uint32_t state) {
   switch (state) {
     case LVS_STATE_ESTABLISHED:
+    case LVS_STATE_ESTABLISHED_NEW:
       return static_cast<std::uint8_t>(FlowState::established);
     case LVS_STATE_FIN_WAIT:
       return static_cast<std::uint8_t>(FlowState::fin_wait);
@@ -32,6 +33,8 @@ std::uint8_t told_state(std::uint32_t state) {
     case LVS_STATE_LAST_ACK:
       return static_cast<std::uint8_t>(FlowState::last_ack);
     case LVS_STATE_UDP:
+    case LVS_STATE_UDP_SHORT:
+    case LVS_STATE_UDP_BURST:
       return static_cast<std::uint8_t>(FlowState::udp);
     default:
       return 0;
@@ -135,13 +138,13 @@ bool FlowTeller::worth_telling(const Told& told, std::uint64_t word) const {
     const auto since_told = static_cast<std::uint16_t>(LVS_WORD_TIME(word) - told.time);
     return told.state != told_state(state) || since_told >= std::max(timeout / kRefreshPart, 1U);
   }
-  if (state != LVS_STATE_ESTABLISHED && state != LVS_STATE_UDP && state != LVS_STATE_FIN_WAIT &&
+  if (!LVS_STATE_IS_ACTIVE(state) && !LVS_STATE_IS_UDP(state) && state != LVS_STATE_FIN_WAIT &&
       state != LVS_STATE_CLOSE_WAIT)
     return false;
   if (all_) return true;
   if (static_cast<std::uint16_t>(now_ - told.since) < after_) return false;
   // A question and its answer are no conversation: without this every DNS query would be told.
-  return state != LVS_STATE_UDP || told.first != LVS_WORD_TIME(word);
+  return !LVS_STATE_IS_UDP(state) || told.first != LVS_WORD_TIME(word);
 }
 
 std::optional<std::uint32_t> FlowTeller::number_of(std::uint64_t word) {

@@ -37,6 +37,7 @@ std::vector<MapSize> map_sizes(const LimitConfig& limits) {
   // twice that with 2.
   const std::uint32_t overflow4 = std::max(slots4 / 16 / LVS_OVERFLOW_SLOTS4, 1U);
   const std::uint32_t overflow6 = std::max(slots6 / 8 / LVS_OVERFLOW_SLOTS6, 1U);
+  const std::uint32_t hops = slots4 + slots6 + overflow4 * LVS_OVERFLOW_SLOTS4 + overflow6 * LVS_OVERFLOW_SLOTS6;
   return {
       {"services", "services", services},         {"tables", "services", services},
       {"cursors", "services", services},          {"names", "services", services},
@@ -46,7 +47,7 @@ std::vector<MapSize> map_sizes(const LimitConfig& limits) {
       {"counters", "backends", backends},         {"reals4", "backends", real_keys},
       {"reals6", "backends", real_keys},          {"buckets4", "flows_ipv4", slots4 / LVS_SLOTS4},
       {"overflow4", "flows_ipv4", overflow4},     {"buckets6", "flows_ipv6", slots6 / LVS_SLOTS6},
-      {"overflow6", "flows_ipv6", overflow6},
+      {"overflow6", "flows_ipv6", overflow6},     {"hops", "flows_ipv4", hops},
   };
 }
 

@@ -85,6 +85,10 @@ constexpr std::array kShapes{
     Shape{"check_origins", sizeof(lvs_check_flow), sizeof(lvs_check_origin), true},
     Shape{"fence", kIndex, sizeof(lvs_fence), true},
     Shape{"fenced", sizeof(lvs_address), kIndex, true},
+    Shape{"hops", kIndex, sizeof(__u64), true},
+    Shape{"direct", sizeof(lvs_direct), kIndex, true},
+    Shape{"pieces", sizeof(lvs_piece), kIndex, true},
+    Shape{"cold", kIndex, kIndex, true},
 };
 
 Result<std::uint32_t> checked_size(const Shape& shape, const std::map<std::string, Fd, std::less<>>& fds) {
@@ -136,6 +140,7 @@ Result<Maps> Maps::open(std::map<std::string, Fd> fds) {
   map_memory("names", maps.names);
   map_memory("retired", maps.retired);
   map_memory("fence", maps.fence);
+  map_memory("hops", maps.hops);
   map_memory("control", maps.control_memory);
   if (!outcome) return tl::make_unexpected(outcome.error());
   return maps;

@@ -93,6 +93,7 @@ class Maps {
   MappedArray<lvs_name> names;
   MappedArray<lvs_counters> retired;
   MappedArray<lvs_fence> fence;  // empty: pinned by a build that does not know it
+  MappedArray<__u64> hops;       // the same
   MappedArray<lvs_control> control_memory;
   [[nodiscard]] lvs_control& control() const { return control_memory[0]; }
 
@@ -102,6 +103,13 @@ class Maps {
   // ---- hashes and the devmap
   [[nodiscard]] bool has(std::string_view map) const { return fds_.find(map) != fds_.end(); }
   [[nodiscard]] Result<void> put(std::string_view map, const void* key, const void* value);
+  // Only if it is not what stands there.
+  template <typename Key, typename Value>
+  [[nodiscard]] Result<void> put_changed(std::string_view map, const Key& key, const Value& value) {
+    Value present{};
+    if (lookup(map, &key, &present) && std::memcmp(&present, &value, sizeof(Value)) == 0) return {};
+    return put(map, &key, &value);
+  }
   void erase(std::string_view map, const void* key);  // absent is fine
   template <typename Key, typename Value>
   [[nodiscard]] std::vector<std::pair<Key, Value>> entries(std::string_view map) const;

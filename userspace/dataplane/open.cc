@@ -20,6 +20,7 @@ namespace {
 constexpr const char* kProgram = "program";
 constexpr const char* kCheckProgram = "check_program";
 constexpr const char* kImportProgram = "import_program";
+constexpr const char* kReasons = "reasons";
 
 Fd duplicate(int fd) {
   return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -88,7 +89,10 @@ Result<Opened> first_load(Pins pins, const OpenOptions& options) {
 bool has_sizes(const Maps& maps, const LimitConfig& limits) {
   const auto sizes = map_sizes(limits);
   return std::all_of(sizes.begin(), sizes.end(),
-                     [&](const MapSize& wanted) { return maps.sizes().at(std::string(wanted.map)) == wanted.entries; });
+                     [&](const MapSize& wanted) {
+                       const auto size = maps.sizes().find(std::string(wanted.map));
+                       return size == maps.sizes().end() || size->second == wanted.entries;  // new in this build
+                     });
 }
 
 // Each interface changes from the old to the new program between two packets.
@@ -103,17 +107,34 @@ void replace_in_links(const Pins& pins, int program) {
   }
 }
 
-Result<Fd> upgrade(Pins& pins, Maps& maps) {
+// A state that is new in this build has no timeout yet, and its flows would expire at once.
+void complete_timeouts(Maps& maps) {
+  lvs_control& control = maps.control();
+  const auto timeouts = encode_timeouts(TimeoutConfig{});
+  for (std::size_t state = 0; state < timeouts.size(); ++state)
+    if (control.timeout[state] == 0) maps.store_word(control.timeout[state], timeouts[state]);
+}
+
+Result<Fd> upgrade(Pins& pins, Maps& maps, const LimitConfig& limits) {
   auto object = BpfObject::open();
   if (!object) return tl::make_unexpected(object.error());
-  const auto pinned = pins.maps();
+  auto pinned = pins.maps();
   if (!pinned) return tl::make_unexpected(pinned.error());
+  const bool more_reasons = maps.sizes().at(kReasons) < LVS_REASON_MAX;
+  if (more_reasons) pinned->erase(kReasons);
+  if (auto done = object->resize(map_sizes(limits)); !done) return tl::make_unexpected(done.error());
   if (auto done = object->reuse(*pinned); !done) return tl::make_unexpected(done.error());
   if (auto done = object->load(); !done) return tl::make_unexpected(done.error());
+  if (more_reasons) {
+    auto next = open_maps(*object);
+    if (!next) return tl::make_unexpected(next.error());
+    next->copy_per_cpu(maps, kReasons, sizeof(std::uint64_t));
+  }
   for (const auto& [name, fd] : object->maps()) {
     if (pinned->contains(name)) continue;  // a map that the old build did not have
     if (auto done = pins.replace(name, fd); !done) return tl::make_unexpected(done.error());
   }
+  complete_timeouts(maps);
   // No hash while program, links and hash do not agree: whichever build starts after a crash in between loads its own.
   store_hash(maps.control(), ObjectHash{});
   replace_in_links(pins, object->program());
@@ -187,7 +208,7 @@ Result<Opened> adopt_pinned(Pins pins, const OpenOptions& options) {
     return Opened{std::move(pins), *std::move(maps), std::move(program), std::move(check_program),
                   std::move(import_program)};
   }
-  auto upgraded = upgrade(pins, *maps);
+  auto upgraded = upgrade(pins, *maps, options.limits);
   if (upgraded) {
     spdlog::info("replaced XDP program {} by {} (instance {})", program_id(program.get()), program_id(upgraded->get()),
                  options.instance);

@@ -61,6 +61,10 @@ void PortNumbers::remove(std::uint32_t number) {
     const __u64 hop = load_word(gateway);
     if (hop != 0 && LVS_HOP_PORT(hop) == number) maps_->store_word(gateway, 0);
   }
+  for (std::uint32_t slot = 0; slot < maps_->hops.size(); ++slot) {
+    const __u64 hop = load_word(maps_->hops[slot]);
+    if (hop != 0 && LVS_HOP_PORT(hop) == number) maps_->store_word(maps_->hops[slot], 0);
+  }
   std::uint8_t& reference = control.port_of_ifindex[ifindex(number) & 255];
   if (reference == number) maps_->store_word(reference, 0);
   maps_->erase("ports", &number);

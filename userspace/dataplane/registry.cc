@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "abi.h"
 #include "core/scheduler.h"
 
 namespace xlvs::dataplane {
@@ -16,10 +17,10 @@ void Registry::adopt_service(std::uint32_t id, const std::string& name) {
   services_[id].name = name;
 }
 
-void Registry::adopt_listener(std::uint32_t id, const Listener& listener, std::uint32_t service) {
-  listener_ids_.adopt(id);
-  listeners_[listener] = {id, service};
-  services_.at(service).listeners.insert(listener);
+void Registry::adopt_listener(const Listener& listener, const InstalledListener& installed) {
+  listener_ids_.adopt(installed.id);
+  listeners_[listener] = installed;
+  services_.at(installed.service).listeners.insert(listener);
 }
 
 void Registry::adopt_backend(std::uint32_t id, const InstalledBackend& backend) {
@@ -91,6 +92,14 @@ Result<void> Registry::check(const Desired& desired, const LimitConfig& limits, 
 
 namespace {
 
+// Replies try each tag that their server's listeners have, so a service has as few as its listeners need: those of one
+// client port share two buckets and an overflow entry, which hold 20 flows and more. Services differ, so that they do
+// not all share those.
+std::uint8_t tag_for(std::uint32_t service, std::size_t position) {
+  constexpr std::size_t kListenersPerTag = 8;
+  return static_cast<std::uint8_t>((service + position / kListenersPerTag) % LVS_TAGS);
+}
+
 // Only quarantine can make ids short: there are twice as many as the limits allow in use.
 tl::unexpected<Error> out_of_ids(std::string_view what, const IdPool& pool) {
   return fail(
@@ -125,14 +134,16 @@ Result<void> Registry::plan_service(const DesiredService& desired, const Wanted&
     if (plan.backend_ids.free_count() == 0) return out_of_ids("backends", plan.backend_ids);
     planned.backends.push_back({plan.backend_ids.allocate(), true, &backend});
   }
-  for (const Listener& listener : desired.listeners) {
+  for (std::size_t i = 0; i < desired.listeners.size(); ++i) {
+    const Listener& listener = desired.listeners[i];
     const auto found = listeners_.find(listener);
     if (found != listeners_.end()) {
-      if (found->second.service != planned.id) planned.listeners.emplace_back(listener, found->second.id);
+      if (found->second.service != planned.id)
+        planned.listeners.push_back({listener, found->second.id, found->second.tag});
       continue;
     }
     if (plan.listener_ids.free_count() == 0) return out_of_ids("listeners", plan.listener_ids);
-    planned.listeners.emplace_back(listener, plan.listener_ids.allocate());
+    planned.listeners.push_back({listener, plan.listener_ids.allocate(), tag_for(planned.id, i)});
   }
   plan.services.push_back(std::move(planned));
   return {};
@@ -172,15 +183,16 @@ void Registry::add(const Plan& plan) {
   for (const PlannedService& planned : plan.services) {
     if (planned.added) adopt_service(planned.id, planned.desired->name);
     for (const PlannedBackend& backend : planned.backends) {
-      if (backend.added)
-        adopt_backend(backend.id, {planned.id, backend.desired->endpoint, backend.desired->forward});
-      else
-        backends_.at(backend.id).forward = backend.desired->forward;
+      if (backend.added) adopt_backend(backend.id, {planned.id, backend.desired->endpoint});
+      InstalledBackend& installed = backends_.at(backend.id);
+      installed.forward = backend.desired->forward;
+      installed.flows_on_failure = planned.desired->flows_on_failure;
+      if (!backend.desired->failed) installed.failed = false;
     }
-    for (const auto& [listener, id] : planned.listeners) {
+    for (const auto& [listener, id, tag] : planned.listeners) {
       const auto found = listeners_.find(listener);
       if (found == listeners_.end()) {
-        adopt_listener(id, listener, planned.id);
+        adopt_listener(listener, {id, planned.id, tag});
         continue;
       }
       services_.at(found->second.service).listeners.erase(listener);
@@ -188,6 +200,11 @@ void Registry::add(const Plan& plan) {
       services_.at(planned.id).listeners.insert(listener);
     }
   }
+}
+
+void Registry::judge(const Plan& plan) {
+  for (const PlannedService& planned : plan.services)
+    for (const PlannedBackend& backend : planned.backends) backends_.at(backend.id).failed = backend.desired->failed;
 }
 
 void Registry::remove(const Plan& plan, std::uint64_t sweep) {
@@ -258,12 +275,23 @@ Reals Registry::reals() const {
       const auto first = std::find_if(service.listeners.begin(), service.listeners.end(),
                                       [&](const Listener& listener) { return listener.protocol == protocol; });
       if (first == service.listeners.end()) continue;
+      const InstalledListener& primary = listeners_.at(*first);
+      unsigned tags = 0;
+      unsigned count = 0;
+      for (const Listener& listener : service.listeners) {
+        if (listener.protocol != protocol) continue;
+        tags |= 1U << listeners_.at(listener).tag;
+        ++count;
+      }
       for (const std::uint32_t id : service.backends) {
         const InstalledBackend& backend = backends_.at(id);
         if (backend.forward != ForwardMethod::nat) continue;
-        const Real real{id, listeners_.at(*first).id, *first, false};
+        const Real real{id,        primary.id,  *first, false, count > 1,
+                        primary.tag, static_cast<std::uint16_t>(tags)};
         const auto [entry, added] = out.try_emplace({backend.endpoint, protocol}, real);
-        if (!added) entry->second.shared = true;
+        if (added) continue;
+        entry->second.shared = true;
+        entry->second.tags |= real.tags;
       }
     }
   }

@@ -22,11 +22,14 @@ struct InstalledBackend {
   std::uint32_t service = 0;
   Endpoint endpoint;
   ForwardMethod forward = ForwardMethod::nat;
+  FlowsOnFailure flows_on_failure = FlowsOnFailure::keep;
+  bool failed = false;  // no table names it: see judge()
 };
 
 struct InstalledListener {
   std::uint32_t id = 0;
   std::uint32_t service = 0;
+  std::uint8_t tag = 0;  // of its flows' hash; stays while the listener does, or they would not be found again
 };
 
 // What the service was made from. Unknown after a restart, until the first apply().
@@ -52,8 +55,11 @@ struct RealKey {
 struct Real {
   std::uint32_t backend = 0;
   std::uint32_t listener = 0;
-  Listener vip;         // that listener
-  bool shared = false;  // several (service, backend) pairs answer from here
+  Listener vip;           // that listener
+  bool shared = false;    // several (service, backend) pairs answer from here
+  bool many = false;      // a service has several listeners of the protocol
+  std::uint8_t tag = 0;   // of that listener
+  std::uint16_t tags = 1; // bit i: a listener has tag i
   friend bool operator==(const Real&, const Real&) = default;
 };
 using Reals = std::map<RealKey, Real>;
@@ -63,12 +69,17 @@ struct PlannedBackend {
   bool added = false;
   const DesiredBackend* desired = nullptr;
 };
+struct PlannedListener {
+  Listener listener;
+  std::uint32_t id = 0;
+  std::uint8_t tag = 0;
+};
 struct PlannedService {
   std::uint32_t id = 0;
   bool added = false;
   const DesiredService* desired = nullptr;
   std::vector<PlannedBackend> backends;
-  std::vector<std::pair<Listener, std::uint32_t>> listeners;  // new ones, and those that another service had
+  std::vector<PlannedListener> listeners;  // new ones, and those that another service had
 };
 
 // Borrows from the Desired it was made of.
@@ -89,13 +100,16 @@ class Registry {
 
   // ---- rebuilding after a restart; ids must be free
   void adopt_service(std::uint32_t id, const std::string& name);
-  void adopt_listener(std::uint32_t id, const Listener& listener, std::uint32_t service);
+  void adopt_listener(const Listener& listener, const InstalledListener& installed);
   void adopt_backend(std::uint32_t id, const InstalledBackend& backend);
 
   // ---- changing. A plan holds until the next change. add() before anything is written, remove() after all is.
   [[nodiscard]] Result<Plan> plan(const Desired& desired, const LimitConfig& limits) const;
   Result<Plan> plan(Desired&& desired, const LimitConfig& limits) const = delete;  // a plan borrows
+  // add() takes back that a backend has failed, before a table names it again; judge(), once no table names it any
+  // more, says that it has.
   void add(const Plan& plan);
+  void judge(const Plan& plan);
   // `sweep`: the first that will look at the whole flow table.
   void remove(const Plan& plan, std::uint64_t sweep);
 

@@ -136,9 +136,8 @@ class FlowDecoder {
 
 }  // namespace
 
-std::vector<Flow> XdpDataplane::flows(const FlowFilter& filter, std::size_t limit, std::uint64_t* total) const {
-  std::vector<Flow> out;
-  std::uint64_t matching = 0;
+template <typename Visit>
+void XdpDataplane::each_flow(const FlowFilter& filter, const Visit& visit) const {
   const FlowTable table(maps_);
   const FlowDecoder decoder(maps_, registry_);
   for (std::size_t number = 0; number < table.bucket_count(); ++number) {
@@ -149,15 +148,39 @@ std::vector<Flow> XdpDataplane::flows(const FlowFilter& filter, std::size_t limi
       if (!copy) continue;
       auto flow = decoder.decode(*copy);
       if (!flow || !matches(filter, *flow)) continue;
-      ++matching;
-      if (out.size() < limit)
-        out.push_back(*std::move(flow));
-      else if (total == nullptr)
-        return out;
+      if (!visit(bucket, slot, *copy, *flow)) return;
     }
   }
+}
+
+std::vector<Flow> XdpDataplane::flows(const FlowFilter& filter, std::size_t limit, std::uint64_t* total) const {
+  std::vector<Flow> out;
+  std::uint64_t matching = 0;
+  each_flow(filter, [&](const Bucket&, unsigned, const SlotCopy&, Flow& flow) {
+    ++matching;
+    if (out.size() < limit) out.push_back(std::move(flow));
+    return out.size() < limit || total != nullptr;
+  });
   if (total != nullptr) *total = matching;
   return out;
+}
+
+std::uint64_t XdpDataplane::end_flows(const FlowFilter& filter) {
+  std::uint64_t ended = 0;
+  each_flow(filter, [&](const Bucket& bucket, unsigned slot, const SlotCopy& copy, const Flow&) {
+    SlotCopy now = copy;  // a packet may just have changed its state or time
+    for (int i = 0; i < 4; ++i) {
+      if (sweeper_.end(bucket, slot, now)) {
+        ++ended;
+        break;
+      }
+      const auto again = FlowTable::read(bucket, slot);
+      if (!again || again->client != copy.client || ((again->word ^ copy.word) >> 28) != 0) break;
+      now = *again;
+    }
+    return true;
+  });
+  return ended;
 }
 
 std::vector<BackendRef> XdpDataplane::installed() const {

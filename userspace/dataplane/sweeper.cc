@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/sweeper.h"
 
+#include <netinet/in.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -20,8 +21,10 @@ bool Sweeper::step(std::size_t buckets) {
   if (position_ == 0) begin();
   now_ = tick_now();
   lost_.clear();
+  lost_seen_ = 0;
   const std::size_t end = std::min(position_ + std::max<std::size_t>(buckets, 1), table_.bucket_count());
   for (; position_ < end; ++position_) visit(table_.bucket(position_), position_);
+  most_lost_ = std::max(most_lost_, lost_seen_);
   if (position_ < table_.bucket_count()) return false;
   position_ = 0;
   finish();
@@ -35,6 +38,10 @@ void Sweeper::begin() {
   gateway_seen_.fill(false);
   claims_now_.clear();
   counting4_ = counting6_ = 0;
+  lost_stride_ = most_lost_ / kMaxLost + 1;
+  most_lost_ = 0;
+  for (__u64& gateway : maps_->control().gateway)
+    std::atomic_ref<__u64>(gateway).fetch_and(~std::uint64_t{LVS_HOP_USED});
 }
 
 void Sweeper::visit(const Bucket& bucket, std::size_t number) {
@@ -47,8 +54,10 @@ void Sweeper::visit(const Bucket& bucket, std::size_t number) {
       continue;
     }
     if (must_end(word)) {
+      const auto copy = FlowTable::read(bucket, slot);
       if (cas_word(target, word, __u64{0})) {
         end_flow(bucket, word);
+        if (copy && copy->word == word) note_ended(*copy);
         continue;
       }
       word = load_word(target);  // a packet was faster
@@ -66,11 +75,30 @@ void Sweeper::note_lost(const Bucket& bucket, unsigned slot, std::uint64_t word)
   const std::uint32_t backend = LVS_WORD_BACKEND(word);
   if (backend >= maps_->backends.size() || (load_word(maps_->backends[backend].flags) & kLost) != kLost) return;
   if (state >= LVS_STATE_UDP_NEW || state == LVS_STATE_TIME_WAIT || state == LVS_STATE_CLOSE) return;
-  if (lost_.size() >= kMaxLost) return;
+  if (lost_seen_++ % lost_stride_ != completed_ % lost_stride_ || lost_.size() >= kMaxLost) return;
   const auto copy = FlowTable::read(bucket, slot);
   const std::uint32_t listener = LVS_WORD_LISTENER(word);
   if (!copy || copy->word != word || listener >= maps_->vips.size()) return;
   lost_.push_back({copy->client, {decode_vip(maps_->vips[listener]).address, copy->destination_port}});
+}
+
+// The client may wait for an answer that never comes.
+void Sweeper::note_ended(const SlotCopy& flow) {
+  const std::uint32_t state = LVS_WORD_STATE(flow.word);
+  const std::uint32_t listener = LVS_WORD_LISTENER(flow.word);
+  if (state != LVS_STATE_ESTABLISHED && state != LVS_STATE_CLOSE_WAIT && state != LVS_STATE_FIN_WAIT) return;
+  if (ended_.size() >= kMaxEnded || listener >= maps_->vips.size()) return;
+  const lvs_vip& vip = maps_->vips[listener];
+  if (vip.protocol != IPPROTO_TCP) return;
+  IpAddress address = decode_address(vip.addr, flow.client.address.family());
+  ended_.push_back({flow.client, {address, flow.destination_port}});
+}
+
+bool Sweeper::end(const Bucket& bucket, unsigned slot, const SlotCopy& flow) {
+  if (!cas_word(bucket.state_word(slot), __u64{flow.word}, __u64{0})) return false;
+  end_flow(bucket, flow.word);
+  note_ended(flow);
+  return true;
 }
 
 // The program always completes what it claimed. Should a slot stay claimed nevertheless, two sweeps on it is freed, so
@@ -93,7 +121,17 @@ bool Sweeper::must_end(std::uint64_t word) const {
   if (backend == 0 || backend >= maps_->backends.size() || listener == 0 || listener >= maps_->vips.size()) return true;
   if ((load_word(maps_->backends[backend].flags) & LVS_BACKEND_VALID) == 0) return true;
   if (load_word(maps_->vips[listener].family) == 0) return true;
+  if (has_drained(word)) return true;
   return slot_age(word, now_) > load_word(maps_->control().timeout[LVS_WORD_STATE(word)]);
+}
+
+// A client that goes on sending keeps a UDP flow for ever: on a server that takes no new flows it has one timeout more.
+bool Sweeper::has_drained(std::uint64_t word) const {
+  const std::uint32_t drained = load_word(maps_->loads[LVS_WORD_BACKEND(word)].drained);
+  if (drained == 0 || !LVS_STATE_IS_UDP(LVS_WORD_STATE(word))) return false;
+  const std::chrono::nanoseconds timeout(std::int64_t{load_word(maps_->control().timeout[LVS_STATE_UDP])}
+                                         << LVS_TICK_SHIFT);
+  return drained_for(drained) >= timeout;
 }
 
 void Sweeper::end_flow(const Bucket& bucket, std::uint64_t word) {
@@ -168,8 +206,9 @@ void Sweeper::free_gateways() {
     Gateway& gateway = gateways_[i];
     __u64& entry = maps_->control().gateway[i];
     const __u64 hop = load_word(entry);
+    // The mark: a flow got it since the sweep began, and may be where the sweep had been already.
     if (hop == 0 || gateway_seen_[i] || hop != gateway.hop) {
-      gateway = {hop, 0};
+      gateway = {hop & LVS_HOP_MASK, 0};
       continue;
     }
     if (++gateway.unused_sweeps >= 2 && cas_word(entry, hop, __u64{0})) gateway = {};

@@ -22,7 +22,8 @@ XdpDataplane::XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, F
       sweeper_(maps_),
       teller_(maps_, registry_),
       importer_(maps_, registry_, std::move(import_program)),
-      port_numbers_(maps_) {}
+      port_numbers_(maps_),
+      records_(maps_, registry_, [this](unsigned ifindex) { return port_number(ifindex); }) {}
 
 Result<std::unique_ptr<XdpDataplane>> XdpDataplane::open(const OpenOptions& options) {
   auto opened = load_or_adopt(options);
@@ -44,10 +45,7 @@ void XdpDataplane::adopt_maps() {
   reals_unknown_ = true;
   teller_.ids_changed();
   importer_.ids_changed();
-  for (const auto& [id, backend] : registry_.backends()) {
-    const auto hop = backend_stats(id).next_hop;
-    if (hop) hops_.try_emplace(backend.endpoint.address, *hop);
-  }
+  records_.adopt_hops();
 }
 
 // ---- interfaces ------------------------------------------------------------------------------------------------
@@ -74,7 +72,7 @@ void XdpDataplane::adopt_links() {
         std::any_of(ports_.begin(), ports_.end(), [&](const auto& entry) { return entry.second.number == number; });
     if (!known && port_numbers_.ifindex(number) != 0) port_numbers_.remove(number);
   }
-  refresh_hops();
+  records_.update_all();
 }
 
 // An interface may have been renamed since its link was pinned.
@@ -144,7 +142,7 @@ Result<PortStatus> XdpDataplane::attach(const PortRequest& request) {
                  false};
   const PortStatus status = port.status;
   ports_.emplace(request.name, std::move(port));
-  refresh_hops();
+  records_.update_all();
   if (status.native)
     spdlog::info("{}: attached XDP program {} in native mode", request.name, status.program_id);
   else
@@ -161,7 +159,7 @@ void XdpDataplane::drop_port(const std::string& name) {
   if (const auto state = link_state(port.link.get()); state && state->ifindex != 0) detach_egress(state->ifindex);
   detach_link(port.link.get());
   pins_.remove(Pins::link_name(name));
-  refresh_hops();
+  records_.update_all();
   port_numbers_.remove(port.number);
 }
 
@@ -185,40 +183,16 @@ std::vector<PortStatus> XdpDataplane::ports() const {
 
 // ---- next hops -------------------------------------------------------------------------------------------------
 
-bool XdpDataplane::is_local(const IpAddress& address) const {
-  const auto hop = hops_.find(address);
-  return hop != hops_.end() && hop->second.local;
-}
-
-std::uint64_t XdpDataplane::hop_word(const IpAddress& address) const {
-  const auto hop = hops_.find(address);
-  if (hop == hops_.end() || hop->second.local) return 0;
-  const unsigned ifindex = hop->second.ifindex;
+std::uint32_t XdpDataplane::port_number(unsigned ifindex) const {
   const auto port = std::find_if(ports_.begin(), ports_.end(),
                                  [&](const auto& entry) { return entry.second.status.ifindex == ifindex; });
-  return port == ports_.end() ? 0 : encode_hop(hop->second.mac, port->second.number);
-}
-
-void XdpDataplane::store_hop(std::uint32_t id) {
-  const InstalledBackend& backend = registry_.backends().at(id);
-  const IpAddress& address = backend.endpoint.address;
-  lvs_backend& record = maps_.backends[id];
-  maps_.store_word(record.hop, hop_word(address));
-  const lvs_method method = is_local(address) ? LVS_METHOD_LOCAL : encode_method(backend.forward);
-  maps_.store_backend_word(id, backend_word(backend.endpoint.port, method, LVS_BACKEND_VALID));
-}
-
-void XdpDataplane::refresh_hops() {
-  for (const auto& [id, backend] : registry_.backends()) store_hop(id);
+  return port == ports_.end() ? 0 : port->second.number;
 }
 
 void XdpDataplane::set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) {
-  if (hop)
-    hops_[address] = *hop;
-  else
-    hops_.erase(address);
-  for (const std::uint32_t id : registry_.backends_at(address)) store_hop(id);
-  const bool unreachable = hop && !hop->local && hop_word(address) == 0;
+  records_.set_hop(address, hop);
+  write_listeners_of(address);
+  const bool unreachable = records_.is_unreachable(address);
   if (!unreachable) warned_.erase(address);
   if (unreachable && warned_.insert(address).second) {
     char name[IF_NAMESIZE] = "?";
@@ -260,7 +234,7 @@ void XdpDataplane::retire_backend(std::uint32_t id) {
   }
   maps_.clear_counters(id);
   maps_.store_record(maps_.loads[id], lvs_load{});
-  maps_.store_record(maps_.backends[id], lvs_backend{});
+  records_.retire(id);
   registry_.release_backend(id);
 }
 

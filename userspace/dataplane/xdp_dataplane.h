@@ -8,10 +8,10 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
 
 #include "dataplane/adopt.h"
 #include "dataplane/attach.h"
+#include "dataplane/backend_records.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/flow_importer.h"
 #include "dataplane/flow_teller.h"
@@ -38,9 +38,11 @@ class XdpDataplane final : public Dataplane {
   bool sweep_step(std::size_t buckets) override;
   [[nodiscard]] std::size_t bucket_count() const override { return FlowTable(maps_).bucket_count(); }
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return sweeper_.lost(); }
+  [[nodiscard]] std::vector<LostFlow> take_ended_flows() override { return sweeper_.take_ended(); }
   [[nodiscard]] Stats stats() const override;
   [[nodiscard]] std::vector<Flow> flows(const FlowFilter& filter, std::size_t limit,
                                         std::uint64_t* total) const override;
+  std::uint64_t end_flows(const FlowFilter& filter) override;
   [[nodiscard]] FlowExchange flow_exchange() override { return {teller_, importer_}; }
   [[nodiscard]] std::vector<BackendRef> installed() const override;
 
@@ -72,16 +74,17 @@ class XdpDataplane final : public Dataplane {
   // ---- apply.cc
   class Applier;
   void apply_globals(const Desired& desired);
+  [[nodiscard]] bool is_server_itself(std::uint32_t service) const;
+  [[nodiscard]] Result<void> put_listener(const Listener& listener);
+  void write_listeners_of(const IpAddress& backend);
 
-  // ---- next hops
-  [[nodiscard]] std::uint64_t hop_word(const IpAddress& address) const;
-  [[nodiscard]] bool is_local(const IpAddress& address) const;
-  void store_hop(std::uint32_t backend);
-  void refresh_hops();
-
+  [[nodiscard]] std::uint32_t port_number(unsigned ifindex) const;
   void retire_backend(std::uint32_t id);
 
   // ---- stats.cc
+  // Calls `visit` with each live flow, where it is, and what it means; until that says false.
+  template <typename Visit>
+  void each_flow(const FlowFilter& filter, const Visit& visit) const;
   [[nodiscard]] ServiceStats service_stats(std::uint32_t id, const InstalledService& service) const;
   [[nodiscard]] BackendStats backend_stats(std::uint32_t id) const;
 
@@ -91,6 +94,7 @@ class XdpDataplane final : public Dataplane {
   Fd check_program_;
   LimitConfig limits_;
   Registry registry_;
+  bool paired_ = false;            // of the last Desired
   Reals reals_;                    // as `reals4` and `reals6` hold them
   std::set<IpAddress> addresses_;  // as the listener maps hold them
   bool reals_unknown_ = true;      // until an apply() has compared them
@@ -101,7 +105,7 @@ class XdpDataplane final : public Dataplane {
   FlowImporter importer_;
   PortNumbers port_numbers_;
   std::map<std::string, Port> ports_;
-  std::unordered_map<IpAddress, NextHop> hops_;
+  BackendRecords records_;
   std::set<IpAddress> warned_;  // reached through an interface that is no port
 };
 

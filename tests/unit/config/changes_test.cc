@@ -46,6 +46,7 @@ const std::vector<Change>& changes() {
       {[](Config& c) { c.timeouts.tcp_close_wait = std::chrono::seconds{1}; }, "timeouts.tcp_close_wait 1m -> 1s"},
       {[](Config& c) { c.timeouts.tcp_last_ack = std::chrono::seconds{1}; }, "timeouts.tcp_last_ack 30s -> 1s"},
       {[](Config& c) { c.timeouts.udp = std::chrono::seconds{90}; }, "timeouts.udp 5m -> 90s"},
+      {[](Config& c) { c.timeouts.udp_answered = std::chrono::seconds{5}; }, "timeouts.udp_answered 5s"},
       {[](Config& c) { c.limits.flows_ipv4 = 1024; },
        "limits.flows_ipv4 1048576 -> 1024 (takes effect after lvsd --reset)"},
       {[](Config& c) { c.limits.flows_ipv6 = 1024; },
