@@ -32,9 +32,9 @@ class Rendezvous {
 };
 
 // Tests number their clients from 1; no client has such an address.
-constexpr std::uint32_t kClients = 0x0b000000;  // 11.0.0.0
+constexpr std::uint32_t kFirstClient = 0x0b000000;  // 11.0.0.0
 std::uint32_t on_the_wire(std::uint32_t client) {
-  return client < 1U << 24 ? client + kClients : client;
+  return client < 1U << 24 ? client + kFirstClient : client;
 }
 
 // A frame whose client is changed in place: the program updates checksums and never looks whether they were right.
@@ -122,7 +122,7 @@ class Sweeper {
   [[nodiscard]] static std::uint32_t client_of(const Slot& slot) {
     const std::uint64_t words = slot.family == AF_INET ? key_word(slot, 0) : key_word(slot, 1) >> 32;
     const std::uint32_t client = ntohl(static_cast<std::uint32_t>(words));
-    return client >> 24 == kClients >> 24 ? client - kClients : client;
+    return client >> 24 == kFirstClient >> 24 ? client - kFirstClient : client;
   }
 
  private:

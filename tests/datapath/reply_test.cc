@@ -327,7 +327,7 @@ TEST_P(ReplyHop, FollowsANeighbourThatGetsAnotherAddress) {
     x.run(frame(client));
   }
   Segment moved = request;
-  for (const std::uint8_t last : {1, 2, 3}) {
+  for (const std::uint8_t last : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
     moved.src_mac = {0x02, 0x78, 0, 0, 9, last};
     x.run(frame(moved));
     const Segment back = answer(moved, spec);

@@ -20,6 +20,7 @@ Sweeping::Sweeping(boost::asio::io_context& loop, dataplane::Dataplane& dataplan
 
 void Sweeping::step() {
   dataplane_.sweep_step((dataplane_.bucket_count() + kSteps - 1) / kSteps);
+  for (const dataplane::LostFlow& flow : dataplane_.take_ended_flows()) host_.solicit(flow.destination, flow.client);
   if (Clock::now() > ask_until_) return;
   for (const dataplane::LostFlow& flow : dataplane_.lost_flows()) host_.solicit(flow.destination, flow.client);
 }
