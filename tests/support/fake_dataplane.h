@@ -72,6 +72,7 @@ class FakeDataplane : public Dataplane {
   FakeFlows exchange;
   std::size_t buckets = 100;
   std::uint32_t program_id = 1;
+  Upkeep taken_away;  // what the next upkeep() finds
 
   // ---- for the test: what was asked
   std::vector<Desired> applied;  // every successful apply(), oldest first
@@ -140,6 +141,8 @@ class FakeDataplane : public Dataplane {
     via_checks = checks;
     return {};
   }
+
+  Upkeep upkeep() override { return std::exchange(taken_away, {}); }
 
   Result<void> set_fenced(const std::set<IpAddress>& addresses) override {
     fenced = addresses;

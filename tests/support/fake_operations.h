@@ -106,12 +106,20 @@ inline Status canned_status() {
 }
 
 inline StatsReport canned_stats() {
-  return {kNow, canned_services(), canned_reasons(), 77, 0, {{0.001, 0.1}, {90, 7, 1}, 0.5}};
+  return {kNow,
+          canned_services(),
+          canned_reasons(),
+          77,
+          0,
+          {{0.001, 0.1}, {90, 7, 1}, 0.5},
+          {{"late", 3}, {"programs", 0}, {"resources", 1}},
+          {{"link", 1}, {"pin", 0}, {"vip", 2}}};
 }
 
 class FakeOperations : public Operations {
  public:
   Status canned = canned_status();
+  mutable int status_calls = 0;
   std::vector<StatsReport> samples{canned_stats()};  // one for each call; the last one again and again
   FlowList flow_list;
   ConfigCheck check;
@@ -129,7 +137,10 @@ class FakeOperations : public Operations {
     if (broken) throw std::runtime_error("broken on purpose");
     return canned.version;
   }
-  [[nodiscard]] Status status() const override { return canned; }
+  [[nodiscard]] Status status() const override {
+    ++status_calls;
+    return canned;
+  }
   [[nodiscard]] std::vector<ServiceReport> services() const override { return canned.services; }
   [[nodiscard]] Result<FlowList> flows(const std::vector<std::pair<std::string, std::string>>& q) const override {
     query = q;

@@ -18,7 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kRetryInterfaces{5000};
+constexpr milliseconds kKeepKernel{5000};
+constexpr milliseconds kDrained{5000};
 constexpr milliseconds kStatusLine{10000};
 constexpr milliseconds kMaintenance{1000};
 constexpr milliseconds kTellPeer{1000};
@@ -54,6 +55,12 @@ dataplane::OpenOptions Agent::open_options(const Config& config) const {
   return {options_.instance, options_.bpffs, config.limits};
 }
 
+std::set<std::string> Agent::known_interfaces() const {
+  std::set<std::string> known = interfaces_->known();
+  known.insert(vips_->placed().interface);
+  return known;
+}
+
 std::vector<std::string> Agent::check_next(const Config& next) {
   std::vector<std::string> errors;
   const auto add = [&](const Result<void>& result) {
@@ -63,7 +70,7 @@ std::vector<std::string> Agent::check_next(const Config& next) {
   add(check_programs(next));
   add(Hooks::check(next.hooks));
   const auto links = host_.links();
-  add(links ? check_interfaces(next, *links) : Result<void>(tl::make_unexpected(links.error())));
+  add(links ? check_interfaces(next, *links, known_interfaces()) : Result<void>(tl::make_unexpected(links.error())));
   return errors;
 }
 
@@ -88,7 +95,6 @@ Result<void> Agent::start() {
   if (auto result = check_programs(loaded->config); !result) return result;
   const auto links = host_.links();
   if (!links) return tl::make_unexpected(links.error());
-  if (auto result = check_interfaces(loaded->config, *links); !result) return result;
 
   // The sockets first: they fail most cheaply. Nobody is served before the loop runs.
   auto control = control::serve_unix(loop_, options_.socket_path(), operations_);
@@ -129,8 +135,13 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
     if (!adopted) (void)host_.remove_pins(options);
   });
 
+  std::set<std::string> known = state->state.interfaces;
+  known.insert(state->state.vip_interface);
+  for (const dataplane::PortStatus& port : dataplane_->ports()) known.insert(port.name);
+  if (auto result = check_interfaces(config, links, known); !result) return result;
+
   state_keeper_ = std::make_unique<StateKeeper>(loop_, file, [this] { return snapshot(); });
-  interfaces_ = std::make_unique<Interfaces>(*dataplane_);
+  interfaces_ = std::make_unique<Interfaces>(*dataplane_, state->state.interfaces);
   vips_ = std::make_unique<Vips>(host_, Vips::Placed{state->state.vip_interface, state->state.vips,
                                                      state->state.vip_table, state->state.vip_routes});
   hooks_ = std::make_unique<Hooks>(loop_, options_.instance);
@@ -158,10 +169,15 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
       [this](const std::vector<ha::ConfigFile>& files, bool dry_run) { return take_pushed(*this, files, dry_run); });
   undo.push([this] { config_pushing_.reset(); });
   anycast_ = std::make_unique<Anycast>(state->state.released);
-  auto hops = NextHops::open(loop_, host_, *dataplane_, links, [this](const net::Link& link) {
+  NextHops::Events events;
+  events.link_changed = [this](const net::Link& link) {
+    const std::set<std::string> before = interfaces_->known();
     interfaces_->link_changed(link);
     pair_->link_changed(link.name, link.up);
-  });
+    if (interfaces_->known() != before) state_keeper_->save_soon();
+  };
+  events.tables_changed = [this] { keep_vips(); };
+  auto hops = NextHops::open(loop_, host_, *dataplane_, links, std::move(events));
   if (!hops) return tl::make_unexpected(hops.error());
   next_hops_ = std::move(*hops);
   undo.push([this] {
@@ -194,20 +210,48 @@ Result<void> Agent::start_modules(const config::Loaded& loaded, const std::vecto
   return {};
 }
 
-// What the pools ask for, or the role, may have changed; a failure is tried again with the interfaces.
+// What the pools ask for, or the role, may have changed.
 void Agent::update_vips() {
   const Config& config = balancer_->config();
   const auto withdraws = [](const ServiceConfig& service) { return service.pool.withdraw_vip; };
-  if (!config.ha && std::none_of(config.services.begin(), config.services.end(), withdraws)) return;
+  if (config.ha || std::any_of(config.services.begin(), config.services.end(), withdraws)) keep_vips();
+}
+
+// VIPs and routes are made what they are to be: after a change, after every event of the kernel's, and with the tick.
+void Agent::keep_vips() {
+  const Config& config = balancer_->config();
   const bool active = pair_->active() && anycast_->active_with(config.ha);
   anycast_->observe(balancer_->pools(), std::chrono::system_clock::now());
   const auto waiting = anycast_->waiting(config, anycast_->unsettled(*balancer_, names_->memories()));
   const Vips::Placed before = vips_->placed();
-  if (auto result = vips_->set(config, balancer_->pools(), active, waiting); !result) {
-    spdlog::warn("{}", result.error().message);
-  }
+  const auto result = vips_->set(config, balancer_->pools(), active, waiting, Vips::OnError::keep);
+  const std::string error = result ? "" : result.error().message;
+  if (!error.empty() && error != vips_error_) spdlog::warn("{}", error);
+  vips_error_ = error;
   // Which VIPs are lvsd's own: whoever comes after a crash must know.
   if (vips_->placed() != before) state_keeper_->save_now();
+}
+
+// What others took out of the kernel comes back.
+void Agent::look_after_kernel() {
+  const dataplane::Upkeep found = dataplane_->upkeep();
+  for (const dataplane::Upkeep::Repair& repair : found.repairs) {
+    ++repairs_[repair.kind];
+    spdlog::warn("{}", repair.text);
+  }
+  for (const std::string& problem : found.problems)
+    if (std::find(upkeep_problems_.begin(), upkeep_problems_.end(), problem) == upkeep_problems_.end())
+      spdlog::error("{}", problem);
+  upkeep_problems_ = found.problems;
+  interfaces_->retry();
+  keep_vips();
+}
+
+std::map<std::string, std::uint64_t> Agent::repairs() const {
+  std::map<std::string, std::uint64_t> all{{"classifier", 0}, {"fence", 0}, {"link", 0}, {"pin", 0}};
+  for (const auto& [kind, count] : repairs_) all[kind] = count;
+  all["vip"] = vips_->repairs();
+  return all;
 }
 
 void Agent::set_released(bool released) {
@@ -303,13 +347,10 @@ void Agent::start_tickers() {
     tickers_.push_back(std::make_unique<Ticker>(loop_, interval, std::move(tick)));
   };
   sweeping_ = std::make_unique<Sweeping>(loop_, *dataplane_, host_);
-  every(kRetryInterfaces, [this] {
-    interfaces_->retry();
-    update_vips();
-  });
+  every(kKeepKernel, [this] { look_after_kernel(); });
   every(kMaintenance, [this] { read_maintenance(); });
   every(kTellPeer, [this] { tell_peer(); });
-  every(kRetryInterfaces, [this] { look_for_drained(); });
+  every(kDrained, [this] { look_for_drained(); });
   every(kStatusLine, [this] { notifier_.status(summary()); });
 }
 
@@ -342,8 +383,12 @@ void Agent::accept(const config::Loaded& loaded) {
 }
 
 Result<control::ConfigApplied> Agent::reload() {
+  return reload(load_configuration(options_.config_path));
+}
+
+Result<control::ConfigApplied> Agent::reload(const Result<config::Loaded>& loaded) {
   notifier_.reloading();
-  auto applied = try_reload();
+  auto applied = try_reload(loaded);
   if (applied) {
     spdlog::info("configuration {} loaded, generation {}: {}", options_.config_path, applied->generation,
                  counted(applied->changes.size(), "change"));
@@ -357,8 +402,7 @@ Result<control::ConfigApplied> Agent::reload() {
   return applied;
 }
 
-Result<control::ConfigApplied> Agent::try_reload() {
-  auto loaded = load_configuration(options_.config_path);
+Result<control::ConfigApplied> Agent::try_reload(const Result<config::Loaded>& loaded) {
   if (!loaded) return tl::make_unexpected(loaded.error());
   const Config before = without_names(balancer_->config());
   const Config& next = loaded->config;
@@ -366,7 +410,9 @@ Result<control::ConfigApplied> Agent::try_reload() {
   if (auto result = check_programs(next); !result) return tl::make_unexpected(result.error());
   const auto links = host_.links();
   if (!links) return tl::make_unexpected(links.error());
-  if (auto result = check_interfaces(next, *links); !result) return tl::make_unexpected(result.error());
+  // Whatever is amiss with what is asked for makes it an invalid configuration.
+  if (auto result = check_interfaces(next, *links, known_interfaces()); !result)
+    return tl::make_unexpected(Error{ErrorKind::invalid, result.error().message});
 
   if (auto result = Hooks::check(next.hooks); !result) return tl::make_unexpected(result.error());
   std::unique_ptr<control::Server> metrics;
@@ -457,7 +503,8 @@ State Agent::snapshot() const {
               names_->memories(),
               anycast_->released(),
               vips_->placed().table,
-              vips_->placed().routes};
+              vips_->placed().routes,
+              interfaces_->known()};
   for (const ServiceConfig& service : balancer_->config().services) {
     const auto pool = balancer_->pools().find(service.name);
     if (service.pool.quorum && pool != balancer_->pools().end()) state.quorum[service.name] = pool->second.quorum;

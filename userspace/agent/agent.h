@@ -4,8 +4,10 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,8 @@ class Agent {
   Result<void> start();
   // Reads the configuration from disk and applies the difference. An error has changed nothing but the config report.
   Result<control::ConfigApplied> reload();
+  // The same of what has been read already.
+  Result<control::ConfigApplied> reload(const Result<config::Loaded>& loaded);
   // Saves the state. Programs, pins and VIPs stay (the traffic goes on) unless --detach-on-exit. With `ha` an active
   // router hands over, and its VIPs go, unless another lvsd is about to be started.
   enum class Stop : std::uint8_t { for_good, for_restart };
@@ -71,6 +75,10 @@ class Agent {
   [[nodiscard]] NameFollower& names() { return *names_; }
   // Why what names mean now is not in force (it is tried again); empty: it is.
   [[nodiscard]] const std::string& names_error() const { return names_error_; }
+  // What others took out of the kernel and lvsd cannot put back.
+  [[nodiscard]] const std::vector<std::string>& upkeep_problems() const { return upkeep_problems_; }
+  // How often something was put back, by kind.
+  [[nodiscard]] std::map<std::string, std::uint64_t> repairs() const;
   [[nodiscard]] StateKeeper& state_keeper() { return *state_keeper_; }
   [[nodiscard]] std::chrono::system_clock::time_point started_at() const { return started_at_; }
   [[nodiscard]] control::ConfigReport config_report() const { return config_report_; }
@@ -79,12 +87,15 @@ class Agent {
 
  private:
   Result<void> start_modules(const config::Loaded& loaded, const std::vector<net::Link>& links, Undo& undo);
-  Result<control::ConfigApplied> try_reload();
+  Result<control::ConfigApplied> try_reload(const Result<config::Loaded>& loaded);
   void undo_interrupted_push() const;
   Result<std::unique_ptr<control::Server>> serve_metrics(const Config& config);
   AdoptedHealths adopt_health(const LoadedState& state);
   void start_tickers();
   void update_vips();
+  void keep_vips();
+  void look_after_kernel();
+  [[nodiscard]] std::set<std::string> known_interfaces() const;
   [[nodiscard]] bool hands_over_flows() const;
   void read_maintenance();
   void tell_peer();
@@ -106,6 +117,8 @@ class Agent {
   std::string boot_id_;
   Notifier notifier_;
   AgentOperations operations_;
+  std::vector<std::string> upkeep_problems_;
+  std::map<std::string, std::uint64_t> repairs_;
 
   // In the order of their start; destroyed in reverse.
   std::optional<InstanceLock> lock_;
@@ -114,6 +127,7 @@ class Agent {
   std::unique_ptr<Interfaces> interfaces_;
   std::unique_ptr<NextHops> next_hops_;
   std::unique_ptr<Vips> vips_;
+  std::string vips_error_;  // of the last attempt to make them what they are to be
   std::unique_ptr<Hooks> hooks_;
   std::unique_ptr<Balancer> balancer_;
   std::unique_ptr<NameFollower> names_;

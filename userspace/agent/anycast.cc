@@ -154,7 +154,7 @@ control::HaReport Anycast::report(const Config& config, const Pools& pools,
   report.transitions = transitions_;
   report.released = released_;
   report.table = placed.table;
-  const std::set<IpAddress>& announced = placed.table != 0 ? placed.routes : placed.addresses;
+  const std::set<IpAddress> announced = placed.table != 0 ? vips.present_routes() : vips.present();
   for (const IpAddress& address : listened_on(config)) {
     control::HaVipReport& vip = report.vips.emplace_back();
     vip.address = address.to_string();

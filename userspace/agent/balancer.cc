@@ -69,7 +69,9 @@ Balancer::Balancer(boost::asio::io_context& loop, dataplane::Dataplane& dataplan
       monitor_(loop, [this](const BackendRef& backend, const health::Health& health,
                             health::Life::Change change) { on_health(backend, health, change); }),
       apply_timer_(loop),
-      pools_(std::move(start.pools)) {}
+      pools_(std::move(start.pools)) {
+  monitor_.on_notice([](const std::string& text) { spdlog::warn("{}", text); });
+}
 
 Override Balancer::override_of(const BackendRef& backend) const {
   const auto found = overrides_.find(backend);

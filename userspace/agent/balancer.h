@@ -58,6 +58,7 @@ class Balancer {
   [[nodiscard]] bool is_used(const BackendRef& backend) const { return used_.contains(backend); }
   [[nodiscard]] Fitness fitness(const BackendRef& backend) const;
   [[nodiscard]] const health::Lateness& lateness() const { return monitor_.lateness(); }
+  [[nodiscard]] const health::Monitor& monitor() const { return monitor_; }
   // The states of all backends that checks have decided: what a later lvsd adopts.
   [[nodiscard]] AdoptedHealths decided() const;
   // Why the newest health changes are not in the data plane yet (they are retried); empty: they are.

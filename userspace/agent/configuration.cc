@@ -36,11 +36,7 @@ Result<void> check_reloadable(const Config& running, const Config& next) {
     if (before != after) changed.push_back(fmt::format("limits.{} ({} to {})", row.key, before, after));
   }
   if (changed.empty()) return {};
-  return fail(
-      ErrorKind::invalid,
-      "{} cannot change while lvsd runs: restart it (`systemctl restart lvsd`), which carries all flows over into "
-      "tables of the new sizes",
-      fmt::join(changed, ", "));
+  return fail(ErrorKind::invalid, "{} cannot change while lvsd runs: {}", fmt::join(changed, ", "), kLimitsRemedy);
 }
 
 Result<void> check_peer_key(const Config& config) {

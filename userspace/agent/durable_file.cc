@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 namespace xlvs::agent {
 namespace {
@@ -76,6 +78,28 @@ Result<void> write_durably(const std::string& path, std::string_view text, mode_
   }
   sync_directory_of(target);
   return {};
+}
+
+Result<std::string> read_text_file(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const auto failure = [&] {
+    const ErrorKind kind = errno == ENOENT || errno == ENOTDIR ? ErrorKind::not_found : kind_of(errno);
+    return fail(kind, "cannot read {}: {}", path, std::strerror(errno));
+  };
+  if (fd < 0) return failure();
+  const std::unique_ptr<const int, void (*)(const int*)> closing(&fd, [](const int* open_one) { close(*open_one); });
+  struct stat info{};
+  if (fstat(fd, &info) != 0) return failure();
+  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::invalid, "{} is not a regular file", path);
+  std::string text;
+  std::array<char, 65536> block{};
+  while (true) {
+    const ssize_t count = read(fd, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failure();
+    if (count == 0) return text;
+    text.append(block.data(), static_cast<std::size_t>(count));
+  }
 }
 
 Result<void> remove_durably(const std::string& path) {

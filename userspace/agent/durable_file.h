@@ -15,6 +15,9 @@ namespace xlvs::agent {
 // what it leads to is replaced. An error names the path and leaves the previous file as it was.
 [[nodiscard]] Result<void> write_durably(const std::string& path, std::string_view text, mode_t mode);
 
+// The whole of a regular file, never waiting: not_found; invalid when `path` is something else (a FIFO, a folder).
+[[nodiscard]] Result<std::string> read_text_file(const std::string& path);
+
 // Also after a power failure; a missing file is fine.
 [[nodiscard]] Result<void> remove_durably(const std::string& path);
 

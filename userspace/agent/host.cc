@@ -26,18 +26,20 @@ class LinuxHost final : public Host {
   Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context& loop, net::Watch::Events events) override {
     return net::Watch::open(loop, std::move(events));
   }
-  Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
-                        std::set<IpAddress>& owned) override {
+  Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted, std::set<IpAddress>& owned,
+                        net::VipFacts& facts) override {
     net::VipAddresses addresses(interface);
     Result<void> result = addresses.set(wanted, owned);
     owned = addresses.owned();
+    facts = addresses.facts();
     return result;
   }
-  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
-                              std::set<IpAddress>& owned) override {
+  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted, std::set<IpAddress>& owned,
+                              net::VipFacts& facts) override {
     net::VipRoutes routes(table);
     Result<void> result = routes.set(wanted, owned);
     owned = routes.owned();
+    facts = routes.facts();
     return result;
   }
   std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {

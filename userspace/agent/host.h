@@ -27,12 +27,12 @@ class Host {
   virtual Result<std::vector<net::Link>> links() = 0;
   virtual Result<std::unique_ptr<net::Watch>> open_watch(boost::asio::io_context& loop, net::Watch::Events events) = 0;
   // Makes `interface` carry exactly `wanted` of the addresses that lvsd added; `owned` is that set before and after,
-  // also after an error.
+  // also after an error, and `facts` what the kernel had to say. not_found: there is no such interface.
   virtual Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
-                                std::set<IpAddress>& owned) = 0;
+                                std::set<IpAddress>& owned, net::VipFacts& facts) = 0;
   // The same for the routes in `table` that announce them.
   virtual Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
-                                      std::set<IpAddress>& owned) = 0;
+                                      std::set<IpAddress>& owned, net::VipFacts& facts) = 0;
   virtual Result<std::unique_ptr<ha::Speaker>> open_speaker(const HaConfig& config, FenceWord fence,
                                                             ha::Speaker::RoleChanged changed) = 0;
   virtual std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) = 0;

@@ -18,6 +18,7 @@
 #include "agent/options.h"
 #include "agent/programs.h"
 #include "agent/reset.h"
+#include "control/worker.h"
 #include "health/files.h"
 
 namespace {
@@ -70,7 +71,13 @@ int run(const Options& options) {
   std::function<void()> await_hangup = [&] {
     hangup.async_wait([&](const boost::system::error_code& error, int) {
       if (error) return;
-      (void)lvsd.reload();  // logged there
+      // Read and parsed apart, then applied here, where it is logged.
+      control::Worker::of(loop).apart(
+          control::Worker::Kind::texts,
+          [begin = lvsd.operations().begin_apply()]() -> control::Worker::Step {
+            return [end = begin()] { (void)end(); };
+          },
+          [](const std::string& problem) { agent::log_error("reload", problem); });
       await_hangup();
     });
   };
@@ -80,7 +87,14 @@ int run(const Options& options) {
     signal = number;
     loop.stop();
   });
-  loop.run();
+  while (true) {
+    try {
+      loop.run();
+      break;
+    } catch (const std::exception& error) {  // no memory, say: what failed is lost, the rest goes on
+      agent::log_error("internal error", error.what());
+    }
+  }
   lvsd.stop(signal == SIGUSR2 ? agent::Agent::Stop::for_restart : agent::Agent::Stop::for_good);
   return agent::kExitOk;
 }

@@ -7,22 +7,22 @@
 
 namespace xlvs::agent {
 
-NextHops::NextHops(dataplane::Dataplane& dataplane, const std::vector<net::Link>& links,
-                   std::function<void(const net::Link&)> link_changed)
-    : dataplane_(dataplane), link_changed_(std::move(link_changed)) {
+NextHops::NextHops(dataplane::Dataplane& dataplane, const std::vector<net::Link>& links, Events events)
+    : dataplane_(dataplane), events_(std::move(events)) {
   for (const net::Link& link : links) names_[link.ifindex] = link.name;
 }
 
 Result<std::unique_ptr<NextHops>> NextHops::open(boost::asio::io_context& loop, Host& host,
                                                  dataplane::Dataplane& dataplane, const std::vector<net::Link>& links,
-                                                 std::function<void(const net::Link&)> link_changed) {
-  std::unique_ptr<NextHops> hops(new NextHops(dataplane, links, std::move(link_changed)));
+                                                 Events told) {
+  std::unique_ptr<NextHops> hops(new NextHops(dataplane, links, std::move(told)));
   NextHops* self = hops.get();
   net::Watch::Events events;
   events.hop_changed = [self](const IpAddress& address, const std::optional<net::Hop>& hop, const std::string& reason) {
     self->on_hop(address, hop, reason);
   };
   events.link_changed = [self](const net::Link& link) { self->on_link(link); };
+  events.tables_changed = [self] { self->events_.tables_changed(); };
   auto watch = host.open_watch(loop, std::move(events));
   if (!watch) return tl::make_unexpected(watch.error());
   hops->watch_ = std::move(*watch);
@@ -53,7 +53,7 @@ void NextHops::on_link(const net::Link& link) {
   } else {
     names_[link.ifindex] = link.name;
   }
-  link_changed_(link);
+  events_.link_changed(link);
 }
 
 std::string NextHops::device(unsigned ifindex) const {

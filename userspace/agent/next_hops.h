@@ -18,10 +18,13 @@ namespace xlvs::agent {
 
 class NextHops {
  public:
-  // `link_changed` is handed every link event after the names known here are up to date.
+  struct Events {
+    std::function<void(const net::Link&)> link_changed;  // every link event, after the names known here are up to date
+    std::function<void()> tables_changed;                // as net::Watch tells it
+  };
   static Result<std::unique_ptr<NextHops>> open(boost::asio::io_context& loop, Host& host,
                                                 dataplane::Dataplane& dataplane, const std::vector<net::Link>& links,
-                                                std::function<void(const net::Link&)> link_changed);
+                                                Events events);
 
   // Follows the backends of `config`, and no others.
   void follow(const Config& config);
@@ -32,14 +35,13 @@ class NextHops {
   [[nodiscard]] std::vector<std::string> warnings(const Interfaces& interfaces) const;
 
  private:
-  NextHops(dataplane::Dataplane& dataplane, const std::vector<net::Link>& links,
-           std::function<void(const net::Link&)> link_changed);
+  NextHops(dataplane::Dataplane& dataplane, const std::vector<net::Link>& links, Events events);
   void on_hop(const IpAddress& address, const std::optional<net::Hop>& hop, const std::string& reason);
   void on_link(const net::Link& link);
   [[nodiscard]] std::string device(unsigned ifindex) const;
 
   dataplane::Dataplane& dataplane_;
-  std::function<void(const net::Link&)> link_changed_;
+  Events events_;
   std::map<unsigned, std::string> names_;
   std::set<IpAddress> followed_;
   std::unique_ptr<net::Watch> watch_;  // last: its events use the members above

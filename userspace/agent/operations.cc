@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include <spdlog/spdlog.h>
@@ -50,8 +51,11 @@ std::vector<std::string> AgentOperations::warnings(const std::vector<control::Se
   if (config.stale)
     all.push_back("the configuration on disk was rejected, an older one is in force: " + config.stale_reason);
   add(agent_.interfaces().warnings());
+  add(agent_.vips().warnings());
+  add(agent_.upkeep_problems());
   if (const auto report = agent_.pair().report()) add(ha_warnings(report_ha(*report, {})));
   add(service_warnings(services));
+  add(agent_.balancer().monitor().warnings());
   add(agent_.next_hops().warnings(agent_.interfaces()));
   if (agent_.config_pushing().accepts()) add(push_warnings(agent_.options().config_path));
   add(agent_.names().warnings());
@@ -80,7 +84,10 @@ control::Status AgentOperations::status() const {
     status.interfaces.push_back({port.name, port.ifindex, port.native ? "native" : "generic", port.mode_reason,
                                  port.program_id, agent_.interfaces().is_up(port.name)});
   }
-  for (const IpAddress& vip : agent_.vips().placed().addresses) status.vips.push_back(vip.to_string());
+  const std::set<IpAddress> there = agent_.vips().present();
+  for (const IpAddress& vip : agent_.vips().placed().addresses)
+    if (there.contains(vip)) status.vips.push_back(vip.to_string());
+  for (const IpAddress& vip : agent_.vips().missing()) status.vips_missing.push_back(vip.to_string());
   if (const auto report = ha()) status.ha = *report;
   status.flow_tables = report_flow_tables(stats);
   status.services = report_services(agent_.balancer(), agent_.next_hops(), stats);
@@ -117,7 +124,9 @@ control::StatsReport AgentOperations::stats() const {
           report_reasons(stats),
           stats.flows_expired,
           stats.count_drift,
-          report_lateness(agent_.balancer().lateness())};
+          report_lateness(agent_.balancer().lateness()),
+          agent_.balancer().monitor().voids().counts,
+          agent_.repairs()};
 }
 
 Result<control::BackendChangeResult> AgentOperations::change_backends(const control::BackendChange& change,
@@ -212,31 +221,54 @@ Result<control::BackendChangeResult> AgentOperations::set_weight(const control::
       change.weight ? fmt::format("given weight {}", *change.weight) : "given its configured weight");
 }
 
+std::function<std::function<control::ConfigCheck()>()> AgentOperations::begin_check(control::ConfigText text) {
+  return [this, text = std::move(text)] {
+    const config::Source source{text.name, text.text};
+    const auto loaded = std::make_shared<const config::ParseResult>(config::parse(std::span(&source, 1)));
+    return [this, loaded] {
+      control::ConfigCheck check;
+      if (!*loaded) {
+        for (const config::Diagnostic& diagnostic : loaded->error()) check.errors.push_back(diagnostic.to_string());
+        return check;
+      }
+      check.errors = agent_.check_next((*loaded)->config);
+      check.valid = check.errors.empty();
+      check.changes = config::describe_changes(without_names(agent_.balancer().config()), (*loaded)->config);
+      return check;
+    };
+  };
+}
+
+std::function<std::function<control::ConfigDiff()>()> AgentOperations::begin_diff() {
+  return [this, path = agent_.options().config_path] {
+    const auto loaded = std::make_shared<const Result<config::Loaded>>(load_configuration(path));
+    return [this, loaded] {
+      control::ConfigDiff diff;
+      if (!*loaded) {
+        diff.errors = lines(loaded->error().message);
+        return diff;
+      }
+      diff.errors = agent_.check_next((*loaded)->config);
+      diff.valid = diff.errors.empty();
+      diff.changes = config::describe_changes(without_names(agent_.balancer().config()), (*loaded)->config);
+      return diff;
+    };
+  };
+}
+
+std::function<std::function<Result<control::ConfigApplied>()>()> AgentOperations::begin_apply() {
+  return [this, path = agent_.options().config_path] {
+    const auto loaded = std::make_shared<const Result<config::Loaded>>(load_configuration(path));
+    return [this, loaded] { return agent_.reload(*loaded); };
+  };
+}
+
 control::ConfigCheck AgentOperations::check_config(const control::ConfigText& text) const {
-  control::ConfigCheck check;
-  const config::Source source{text.name, text.text};
-  const auto loaded = config::parse(std::span(&source, 1));
-  if (!loaded) {
-    for (const config::Diagnostic& diagnostic : loaded.error()) check.errors.push_back(diagnostic.to_string());
-    return check;
-  }
-  check.errors = agent_.check_next(loaded->config);
-  check.valid = check.errors.empty();
-  check.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
-  return check;
+  return const_cast<AgentOperations*>(this)->begin_check(text)()();
 }
 
 control::ConfigDiff AgentOperations::diff_config() const {
-  control::ConfigDiff diff;
-  const auto loaded = load_configuration(agent_.options().config_path);
-  if (!loaded) {
-    diff.errors = lines(loaded.error().message);
-    return diff;
-  }
-  diff.errors = agent_.check_next(loaded->config);
-  diff.valid = diff.errors.empty();
-  diff.changes = config::describe_changes(without_names(agent_.balancer().config()), loaded->config);
-  return diff;
+  return const_cast<AgentOperations*>(this)->begin_diff()()();
 }
 
 Result<control::ConfigApplied> AgentOperations::apply_config() {

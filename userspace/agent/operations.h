@@ -29,6 +29,9 @@ class AgentOperations final : public control::Operations {
   Result<control::BackendChangeResult> force(const control::BackendChange& change) override;
   Result<control::BackendChangeResult> enable(const control::BackendChange& change) override;
   Result<control::BackendChangeResult> set_weight(const control::BackendChange& change) override;
+  [[nodiscard]] std::function<std::function<control::ConfigCheck()>()> begin_check(control::ConfigText text) override;
+  [[nodiscard]] std::function<std::function<control::ConfigDiff()>()> begin_diff() override;
+  [[nodiscard]] std::function<std::function<Result<control::ConfigApplied>()>()> begin_apply() override;
   [[nodiscard]] control::ConfigCheck check_config(const control::ConfigText& text) const override;
   [[nodiscard]] control::ConfigDiff diff_config() const override;
   Result<control::ConfigApplied> apply_config() override;

@@ -7,8 +7,6 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -133,7 +131,7 @@ json to_json(const State& state) {
   }
   return {{"format", kFormat},           {"boot_id", state.boot_id}, {"overrides", std::move(overrides)},
           {"health", std::move(health)}, {"quorum", state.quorum},   {"names", to_json(state.names)},
-          {"released", state.released},  {"vips", std::move(vips)}};
+          {"released", state.released},  {"vips", std::move(vips)},  {"interfaces", state.interfaces}};
 }
 
 // Throws what nlohmann throws, or invalid_argument: the file is corrupt.
@@ -155,6 +153,7 @@ State from_json(const json& document) {
   state.vip_table = document.at("vips").value("table", std::uint32_t{0});
   if (state.vip_table != 0) state.vip_routes = addresses_from(document.at("vips").at("routes"));
   state.released = document.value("released", false);
+  if (document.contains("interfaces")) state.interfaces = document.at("interfaces").get<std::set<std::string>>();
   if (document.contains("names")) state.names = names_from(document.at("names"));
   return state;
 }
@@ -174,16 +173,15 @@ bool operator==(const State& a, const State& b) {
 }
 
 Result<LoadedState> StateFile::load(const std::string& boot_id) const {
-  std::ifstream file(path_, std::ios::binary);
-  if (!file) {
-    if (errno == ENOENT || errno == ENOTDIR) return LoadedState{};
-    return fail(kind_of(errno), "cannot read the state file {}: {}", path_, std::strerror(errno));
+  const auto text = read_text_file(path_);
+  if (!text) {
+    if (text.error().kind == ErrorKind::not_found) return LoadedState{};
+    if (text.error().kind != ErrorKind::invalid) return tl::make_unexpected(text.error().in("state file"));
   }
-  std::ostringstream text;
-  text << file.rdbuf();
   LoadedState loaded;
   try {
-    loaded.state = from_json(json::parse(text.str()));
+    if (!text) throw std::invalid_argument(text.error().message);
+    loaded.state = from_json(json::parse(*text));
     loaded.found = true;
   } catch (const std::exception& problem) {
     loaded.state = State{};

@@ -25,7 +25,8 @@ struct State {
   NameMemories names;     // what they meant last; holds across boots
   bool released = false;  // anycast: the operator took this router out; holds across boots
   std::uint32_t vip_table = 0;
-  std::set<IpAddress> vip_routes;  // that lvsd added to it
+  std::set<IpAddress> vip_routes;    // that lvsd added to it
+  std::set<std::string> interfaces;  // that were there, of those configured: a start does without them; across boots
 
   friend bool operator==(const State& a, const State& b);
 };

@@ -16,7 +16,7 @@ bool is_too_long(std::span<const Source> sources) {
 
 }  // namespace
 
-tl::expected<Loaded, std::vector<Diagnostic>> parse(std::span<const Source> sources) {
+ParseResult parse(std::span<const Source> sources) {
   Diagnostics diagnostics(sources);
   if (is_too_long(sources)) {
     diagnostics.error({}, "the configuration is longer than {} MiB", kMaxText >> 20);
@@ -24,14 +24,17 @@ tl::expected<Loaded, std::vector<Diagnostic>> parse(std::span<const Source> sour
   }
   Context context{diagnostics};
   Root root(context);
-  bool readable = true;
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    const Node node = read_yaml(sources[i], i, diagnostics);
-    readable = readable && node.kind != Node::Kind::broken;
-    root.parse(node);
+  try {
+    bool readable = true;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const Node node = read_yaml(sources[i], i, diagnostics);
+      readable = readable && node.kind != Node::Kind::broken;
+      root.parse(node);
+    }
+    if (readable) root.finish();
+    validate(diagnostics, root.parsed());
+  } catch (const TooManyErrors&) {
   }
-  if (readable) root.finish();
-  validate(diagnostics, root.parsed());
   if (!diagnostics.empty()) return tl::make_unexpected(diagnostics.take());
   Loaded loaded;
   loaded.config = std::move(root.parsed().config);

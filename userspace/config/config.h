@@ -33,8 +33,10 @@ struct Loaded {
 };
 
 // Parses and validates the sources together, as one configuration: services add up, a scalar key may be given once.
-// Limits: 16 MiB of text, nesting depth 32; aliases (anchors) are refused.
-[[nodiscard]] tl::expected<Loaded, std::vector<Diagnostic>> parse(std::span<const Source> sources);
+// Limits: 16 MiB of text, a million values, nesting depth 32; aliases (anchors) are refused. After a thousand errors it
+// stops.
+using ParseResult = tl::expected<Loaded, std::vector<Diagnostic>>;
+[[nodiscard]] ParseResult parse(std::span<const Source> sources);
 
 // `path` and then, if it is a file whose directory has a conf.d/, conf.d/*.yaml in byte order of their names.
 [[nodiscard]] Result<std::vector<Source>> read_sources(const std::string& path);

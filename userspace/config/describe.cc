@@ -20,9 +20,8 @@ void compare(const std::string& prefix, const Fields& before, const Fields& afte
   }
   for (const auto& [name, values] : both) {
     if (values.first == values.second) continue;
-    const bool reset = name.starts_with("limits.");
-    lines.push_back(fmt::format("{}{} {} -> {}{}", prefix, name, values.first, values.second,
-                                reset ? " (takes effect after lvsd --reset)" : ""));
+    const std::string remedy = name.starts_with("limits.") ? fmt::format(" (to change it {})", kLimitsRemedy) : "";
+    lines.push_back(fmt::format("{}{} {} -> {}{}", prefix, name, values.first, values.second, remedy));
   }
 }
 
@@ -54,6 +53,9 @@ void compare_interfaces(const Config& before, const Config& after, Lines& lines)
         if (old.mode != now.mode)
           lines.push_back(
               fmt::format("interface {}: mode {} -> {}", now.name, to_string(old.mode), to_string(now.mode)));
+        if (old.optional != now.optional)
+          lines.push_back(
+              fmt::format("interface {}: {}", now.name, now.optional ? "optional" : "not optional any more"));
       });
 }
 

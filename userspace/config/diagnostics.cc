@@ -2,6 +2,7 @@
 #include "config/diagnostics.h"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace xlvs::config {
@@ -40,6 +41,11 @@ std::string Diagnostic::to_string() const {
 void Diagnostics::add(const Position& where, std::string message) {
   std::replace_if(message.begin(), message.end(), is_control, '?');  // whatever way the text found came into it
   found_.emplace_back(where, std::move(message));
+  if (found_.size() == kMaxReported) {
+    found_.emplace_back(Position{where.source, std::numeric_limits<int>::max(), 0},
+                        fmt::format("stopped after {} errors", kMaxReported));
+    throw TooManyErrors();
+  }
 }
 
 std::string Diagnostics::place(const Position& where) const {
@@ -53,12 +59,9 @@ std::vector<Diagnostic> Diagnostics::take() {
   });
   std::vector<Diagnostic> result;
   for (auto& [where, message] : found_) {
-    if (result.size() == kMaxReported) {
-      result.push_back({result.back().file, 0, 0, fmt::format("and {} more errors", found_.size() - kMaxReported)});
-      break;
-    }
     const std::string file = sources_.empty() ? std::string{} : sources_[where.source].name;
-    result.push_back({file, where.line, where.column, std::move(message)});
+    const bool whole_file = where.line == std::numeric_limits<int>::max();
+    result.push_back({file, whole_file ? 0 : where.line, where.column, std::move(message)});
   }
   found_.clear();
   return result;

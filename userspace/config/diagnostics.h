@@ -15,6 +15,9 @@
 
 namespace xlvs::config {
 
+// Thrown by error() at the one that is too many; parse() stops then. No std::exception: it is nobody else's to catch.
+struct TooManyErrors {};
+
 class Diagnostics {
  public:
   explicit Diagnostics(std::span<const Source> sources) : sources_(sources) {}
@@ -26,7 +29,7 @@ class Diagnostics {
   [[nodiscard]] bool empty() const { return found_.empty(); }
   // "lvs.yaml:12:5", for messages that refer to another place.
   [[nodiscard]] std::string place(const Position& where) const;
-  // In the order of sources, lines and columns; after kMaxReported a count of the rest.
+  // In the order of sources, lines and columns; after kMaxReported no more are looked for.
   [[nodiscard]] std::vector<Diagnostic> take();
 
   static constexpr std::size_t kMaxReported = 1000;

@@ -177,6 +177,7 @@ Fields global_fields(const Config& config) {
   // Keys of later versions are told only when they are given: a configuration without them keeps its hash.
   if (config.max_programs != Config{}.max_programs)
     fields.emplace_back("max_programs", std::to_string(config.max_programs));
+  if (!config.socket_group.empty()) fields.emplace_back("socket_group", config.socket_group);
   if (config.check_mark != Config{}.check_mark) fields.emplace_back("check_mark", std::to_string(config.check_mark));
   add_names(fields, config.names);
   if (!config.maintenance_dir.empty()) fields.emplace_back("maintenance_dir", config.maintenance_dir);

@@ -31,9 +31,11 @@ void append(std::string& canonical, const Fields& fields) {
 std::string meaning_hash(const Config& config) {
   std::string canonical;
   append(canonical, global_fields(config));
-  std::map<std::string, XdpMode> interfaces;
-  for (const InterfaceConfig& interface : config.interfaces) interfaces.emplace(interface.name, interface.mode);
-  for (const auto& [name, mode] : interfaces) append(canonical, fmt::format("interface {} {}", name, to_string(mode)));
+  std::map<std::string, const InterfaceConfig*> interfaces;
+  for (const InterfaceConfig& interface : config.interfaces) interfaces.emplace(interface.name, &interface);
+  for (const auto& [name, interface] : interfaces)
+    append(canonical,
+           fmt::format("interface {} {}{}", name, to_string(interface->mode), interface->optional ? " optional" : ""));
   std::map<std::string_view, const ServiceConfig*> services;
   for (const ServiceConfig& service : config.services) services.emplace(service.name, &service);
   for (const auto& [name, service] : services) {
@@ -66,6 +68,7 @@ std::string shared_hash(Config config) {
   config.maintenance_dir.clear();
   config.max_programs = usual.max_programs;
   config.check_mark = usual.check_mark;
+  config.socket_group.clear();
   if (config.ha) {
     const VrrpInstanceConfig standard;
     for (VrrpInstanceConfig& instance : config.ha->instances) {

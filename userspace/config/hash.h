@@ -14,7 +14,7 @@ namespace xlvs::config {
 // The same of what the two routers of a pair must have in common: without `interfaces`, `vip_interface` and `limits`,
 // the interface, priority and peers of instances, what they track, `local`, `address`, `key_file` and `accept_config`
 // of the peer, and what clients do not notice (`metrics`, `log_level`, `hooks`, `maintenance_dir`, `max_programs`,
-// `check_mark`). Of these keys, ownership() calls the top-level ones and `ha` a router's own.
+// `check_mark`, `socket_group`). Of these keys, ownership() calls the top-level ones and `ha` a router's own.
 [[nodiscard]] std::string shared_hash(Config config);
 
 }  // namespace xlvs::config

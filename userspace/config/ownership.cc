@@ -11,16 +11,21 @@
 namespace xlvs::config {
 namespace {
 
-constexpr std::array<std::string_view, 10> kRouterKeys{"check_mark",   "ha",           "hooks",   "interfaces",
-                                                       "limits",       "log_level",    "metrics", "maintenance_dir",
-                                                       "max_programs", "vip_interface"};
+constexpr std::array<std::string_view, 11> kRouterKeys{
+    "check_mark",      "ha",           "hooks",        "interfaces",   "limits", "log_level", "metrics",
+    "maintenance_dir", "max_programs", "socket_group", "vip_interface"};
 
 }  // namespace
 
 Ownership ownership(const Source& source) {
   Diagnostics ignored(std::span(&source, 1));
-  const Node node = read_yaml(source, 0, ignored);
   Ownership found;
+  Node node;
+  try {
+    node = read_yaml(source, 0, ignored);
+  } catch (const TooManyErrors&) {
+    return found;  // parse() says it
+  }
   for (const Key& key : node.keys) {
     const bool own = std::find(kRouterKeys.begin(), kRouterKeys.end(), key.text) != kRouterKeys.end();
     std::string& first = own ? found.router_key : found.pair_key;

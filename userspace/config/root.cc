@@ -19,13 +19,10 @@ const std::vector<std::string_view>& forward_names() {
 void Root::repeated_keys(const Node& node) {
   for (const Key& key : node.keys) {
     if (key.text == "services") continue;
-    const auto earlier = std::find_if(given_.begin(), given_.end(), [&](const Located<std::string>& given) {
-      return given.value == key.text && given.where.source != key.where.source;
-    });
-    if (earlier != given_.end())
+    const auto [earlier, first] = given_.emplace(key.text, key.where);
+    if (!first && earlier->second.source != key.where.source)
       context_.diagnostics.error(key.where, "key {} is repeated: it was given at {} already", quote(key.text),
-                                 context_.diagnostics.place(earlier->where));
-    given_.push_back({key.text, key.where});
+                                 context_.diagnostics.place(earlier->second));
   }
 }
 
@@ -58,6 +55,8 @@ void Root::parse(const Node& node) {
   section.integer("hash_seed", config.hash_seed, 0, std::numeric_limits<std::uint32_t>::max());
   section.integer("max_programs", config.max_programs, 1, 4096);
   section.integer("check_mark", config.check_mark, 1, std::numeric_limits<std::uint16_t>::max());
+  if (const Node* group = section.take("socket_group"))
+    if (const auto name = read_text(context_, *group, "socket_group")) config.socket_group = *name;
   if (const Node* level = section.take("log_level")) {
     const std::vector<std::string_view> levels{"debug", "info", "warning", "error"};
     if (const auto index = read_choice(context_, *level, "log_level", levels)) config.log_level = levels[*index];
@@ -66,9 +65,7 @@ void Root::parse(const Node& node) {
 }
 
 void Root::finish() {
-  const bool given =
-      std::any_of(given_.begin(), given_.end(), [](const auto& key) { return key.value == "interfaces"; });
-  if (!given)
+  if (!given_.contains("interfaces"))
     context_.diagnostics.error(parsed_.where,
                                "the key 'interfaces' is missing: list those that carry traffic, such as [eth0]");
 }
@@ -83,6 +80,7 @@ void parse_interface(Context& context, const Node& node, Parsed& parsed) {
       if (auto name = read_interface(context, *name_node, "name")) interface.name = std::move(*name);
     section.choice("mode", interface.mode, parse_xdp_mode,
                    {to_string(XdpMode::automatic), to_string(XdpMode::native), to_string(XdpMode::generic)});
+    section.boolean("optional", interface.optional);
     section.finish();
   }
   if (interface.name.empty()) {

@@ -3,6 +3,7 @@
 // sections at once is validate()'s, which is why parts keep the position they were written at.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -120,7 +121,7 @@ class Root {
 
   Context& context_;
   Parsed parsed_;
-  std::vector<Located<std::string>> given_;
+  std::map<std::string, Position> given_;  // where first
 };
 
 // Instances by themselves and together, and with the listeners; moves them into `parsed.config`.

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <vector>
 
 #include "config/config.h"
 #include "config/yaml.h"
@@ -19,21 +24,50 @@ ErrorKind kind_of(int error) {
   return ErrorKind::unavailable;
 }
 
-// One byte more than is allowed in all is enough for parse() to refuse it.
-Result<Source> read_file(const std::string& path) {
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return fail(ErrorKind::invalid, "{} is a directory, not a file", path);
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return fail(kind_of(errno), "can not read the configuration {}: {}", path, std::strerror(errno));
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Whoever writes a pipe has so long.
+bool has_something(int fd) {
+  constexpr int kPatience = 5000;
+  pollfd waiting{fd, POLLIN, 0};
+  return ::poll(&waiting, 1, kPatience) > 0;
+}
+
+// Never waits for ever, whatever the path names: a FIFO without a writer is empty. One byte more than is allowed in all
+// is enough for parse() to refuse it.
+Result<Source> read_file(const std::string& path, bool may_be_pipe) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto failure = [&] {
+    return fail(kind_of(errno), "cannot read the configuration {}: {}", path, std::strerror(errno));
+  };
+  struct stat info{};
+  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return failure();
+  if (S_ISDIR(info.st_mode)) return fail(ErrorKind::invalid, "{} is a directory, not a file", path);
+  const bool regular = S_ISREG(info.st_mode);
+  if (!regular && !may_be_pipe) return fail(ErrorKind::invalid, "{} is not a regular file", path);
   Source source{path, {}};
   std::vector<char> block(64U << 10);
-  while (source.text.size() <= kMaxText && stream) {
-    stream.read(block.data(), static_cast<std::streamsize>(block.size()));
-    source.text.append(block.data(), static_cast<std::size_t>(stream.gcount()));
+  while (source.text.size() <= kMaxText) {
+    if (!regular && !has_something(file.get()))
+      return fail(ErrorKind::unavailable, "cannot read the configuration {}: nobody writes to it", path);
+    const ssize_t count = ::read(file.get(), block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failure();
+    if (count == 0) break;
+    source.text.append(block.data(), static_cast<std::size_t>(count));
   }
-  if (stream.bad())
-    return fail(ErrorKind::unavailable, "can not read the configuration {}: {}", path, std::strerror(errno));
   return source;
 }
 
@@ -56,7 +90,7 @@ Result<std::vector<std::string>> fragments(const fs::path& path) {
 }  // namespace
 
 Result<std::vector<Source>> read_sources(const std::string& path) {
-  auto main = read_file(path);
+  auto main = read_file(path, true);
   if (!main) return tl::make_unexpected(main.error());
   std::vector<Source> sources;
   sources.push_back(std::move(*main));
@@ -65,7 +99,7 @@ Result<std::vector<Source>> read_sources(const std::string& path) {
   const auto names = fragments(path);
   if (!names) return tl::make_unexpected(names.error());
   for (const std::string& name : *names) {
-    auto fragment = read_file(name);
+    auto fragment = read_file(name, false);
     if (!fragment) return tl::make_unexpected(fragment.error());
     sources.push_back(std::move(*fragment));
   }

@@ -101,6 +101,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void finish(Node node) {
+    if (++values_ > kMaxValues) stop(node.where, fmt::format("more than {} values", kMaxValues));
     if (open_.empty()) {
       root_ = std::move(node);
       return;
@@ -134,6 +135,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   std::size_t source_;
   Diagnostics& diagnostics_;
+  std::size_t values_ = 0;
   bool started_ = false;
   std::vector<Open> open_;
   Node root_;

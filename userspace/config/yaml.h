@@ -9,6 +9,7 @@
 namespace xlvs::config {
 
 inline constexpr std::size_t kMaxText = 16U << 20;  // bytes of all sources together
+inline constexpr std::size_t kMaxValues = 1'000'000;
 inline constexpr std::size_t kMaxDepth = 32;
 
 // The document in `source`, whose number is `index`. What is wrong goes to `diagnostics`; the result then holds what

@@ -19,9 +19,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -229,7 +231,8 @@ struct NameReport {
   std::vector<std::string> leaving;    // those it has lost and that still have flows
   std::string error;                   // why it could not be resolved last time; "": it could
   std::uint64_t resolved = 0, failed = 0;
-  std::uint64_t surplus = 0;  // addresses left out because there are too many
+  std::uint64_t surplus = 0;            // addresses left out because there are too many
+  std::vector<std::string> unusable{};  // addresses left out because no backend can have them
 };
 
 struct Status {
@@ -237,13 +240,14 @@ struct Status {
   double started_at = 0;
   ConfigReport config;
   std::vector<InterfaceReport> interfaces;
-  std::vector<std::string> vips;  // addresses that lvsd keeps on the VIP interface
+  std::vector<std::string> vips;  // addresses that lvsd keeps on the VIP interface, and that are there
   std::optional<HaReport> ha;     // nullopt: the only router
   std::vector<FlowTableReport> flow_tables;
   std::vector<ServiceReport> services;
   std::vector<NameReport> names;
   std::vector<ReasonReport> reasons;  // all, zeros included
   std::vector<std::string> warnings;  // what an operator should look at: generic mode, stale config, no-route, ...
+  std::vector<std::string> vips_missing{};  // addresses that should be on the VIP interface, and are not
 };
 
 struct FlowReport {
@@ -268,6 +272,8 @@ struct StatsReport {
   std::vector<ReasonReport> reasons;
   std::uint64_t flows_expired = 0, count_drift = 0;
   LatenessReport check_lateness;
+  std::map<std::string, std::uint64_t> checks_void{};  // checks that say nothing of a server, by cause
+  std::map<std::string, std::uint64_t> repairs{};      // of what others took out of the kernel, by kind
 };
 
 struct BackendChange {
@@ -280,6 +286,7 @@ struct BackendChange {
 struct BackendChangeResult {
   std::vector<BackendReport> backends;  // those the change named, as they are now
   bool changed = false;
+  std::string unsaved{};  // why the change would not survive a restart; "": it would
 };
 
 struct ConfigText {
@@ -333,6 +340,17 @@ class Operations {
   [[nodiscard]] virtual ConfigCheck check_config(const ConfigText& text) const = 0;
   [[nodiscard]] virtual ConfigDiff diff_config() const = 0;
   virtual Result<ConfigApplied> apply_config() = 0;
+  // The same three in two steps, of which the first, reading and parsing, may be made and run on any thread, and the
+  // second is to be run on the event loop's, in the order of the first ones.
+  [[nodiscard]] virtual std::function<std::function<ConfigCheck()>()> begin_check(ConfigText text) {
+    return [this, text = std::move(text)] { return [this, text] { return check_config(text); }; };
+  }
+  [[nodiscard]] virtual std::function<std::function<ConfigDiff()>()> begin_diff() {
+    return [this] { return [this] { return diff_config(); }; };
+  }
+  [[nodiscard]] virtual std::function<std::function<Result<ConfigApplied>()>()> begin_apply() {
+    return [this] { return [this] { return apply_config(); }; };
+  }
   // Begins to send; config_push() tells how it went. conflict: one is under way.
   virtual Result<ConfigPush> push_config(const ConfigPushRequest& request) = 0;
   [[nodiscard]] virtual ConfigPush config_push() const = 0;

@@ -8,6 +8,7 @@
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "control/routes.h"
 #include "control/server.h"
@@ -23,7 +24,8 @@ class HttpServer {
   // A refusal of a new connection by who its peer is.
   using Admit = std::function<Result<void>(int socket)>;
 
-  HttpServer(Acceptor acceptor, Operations& operations, Access access, const ServerOptions& options, Admit admit);
+  HttpServer(boost::asio::io_context& loop, Acceptor acceptor, Operations& operations, Access access,
+             const ServerOptions& options, Admit admit);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -155,6 +155,7 @@ void visit(auto& field, Is<NameReport> auto& v) {
   field("resolved", v.resolved);
   field("failed", v.failed);
   field("surplus", v.surplus);
+  field("unusable", v.unusable);
 }
 
 void visit(auto& field, Is<Status> auto& v) {
@@ -164,6 +165,7 @@ void visit(auto& field, Is<Status> auto& v) {
   field("warnings", v.warnings);
   field("interfaces", v.interfaces);
   field("vips", v.vips);
+  field("vips_missing", v.vips_missing);
   field("ha", v.ha);
   field("flow_tables", v.flow_tables);
   field("services", v.services);
@@ -193,6 +195,8 @@ void visit(auto& field, Is<StatsReport> auto& v) {
   field("flows_expired", v.flows_expired);
   field("count_drift", v.count_drift);
   field("check_lateness", v.check_lateness);
+  field("checks_void", v.checks_void);
+  field("repairs", v.repairs);
 }
 
 void visit(auto& field, Is<BackendChange> auto& v) {
@@ -205,6 +209,7 @@ void visit(auto& field, Is<BackendChange> auto& v) {
 
 void visit(auto& field, Is<BackendChangeResult> auto& v) {
   field("changed", v.changed);
+  field("unsaved", v.unsaved);
   field("backends", v.backends);
 }
 

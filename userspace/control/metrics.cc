@@ -92,6 +92,20 @@ void add_reasons(std::vector<MetricFamily>& out, const StatsReport& stats) {
   }
 }
 
+void add_upkeep(std::vector<MetricFamily>& out, const Status& status, const StatsReport& stats) {
+  Family voids(out, "lvs_checks_void_total",
+               "Checks that gave no result, for want of something on this router: the backend stays as it is.",
+               MetricType::Counter);
+  for (const auto& [cause, count] : stats.checks_void) voids.add({{"cause", cause}}, number(count));
+  Family repairs(out, "lvs_repairs_total", "What others had taken out of the kernel and lvsd put back.",
+                 MetricType::Counter);
+  for (const auto& [kind, count] : stats.repairs) repairs.add({{"kind", kind}}, number(count));
+  Family present(out, "lvs_vip_present", "1 while a virtual address that lvsd keeps here is really there.",
+                 MetricType::Gauge);
+  for (const std::string& vip : status.vips) present.add({{"vip", vip}}, 1);
+  for (const std::string& vip : status.vips_missing) present.add({{"vip", vip}}, 0);
+}
+
 // ---- per service and backend ----------------------------------------------------------------------------------------
 
 struct TrafficValue {
@@ -306,6 +320,7 @@ std::string render_metrics(const Status& status, const StatsReport& stats) {
   add_flow_tables(families, status);
   add_ha(families, status);
   add_reasons(families, stats);
+  add_upkeep(families, status, stats);
   add_traffic(families, stats);
   add_backends(families, status);
   add_check_results(families, status);

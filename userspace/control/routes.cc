@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
+#include <utility>
 
 #include "control/json.h"
 #include "control/process_metrics.h"
@@ -19,6 +21,8 @@ struct Call {
 };
 
 namespace {
+
+constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
 Response json_response(const Json& json) {
   Response response;
@@ -68,11 +72,55 @@ Response push_config(const Call& call) {
       call, [&](const ConfigPushRequest& request) { return result_response(call.operations.push_config(request)); });
 }
 
+template <typename T>
+std::function<std::string()> json_page(T value) {
+  return [value = std::make_shared<const T>(std::move(value))] { return dump(Json(*value)) + "\n"; };
+}
+
+std::function<std::string()> metrics_page(const Operations& operations) {
+  return [status = std::make_shared<const Status>(operations.status()),
+          stats = std::make_shared<const StatsReport>(operations.stats())] {
+    return render_metrics(*status, *stats) + render_process_metrics();
+  };
+}
+
 Response show_metrics(const Call& call) {
   Response response;
-  response.type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = render_metrics(call.operations.status(), call.operations.stats()) + render_process_metrics();
+  response.type = kMetricsType;
+  response.body = metrics_page(call.operations)();
   return response;
+}
+
+using Apart = std::function<std::function<Response()>()>;
+
+Apart check_apart(const Call& call) {
+  static constexpr std::size_t kMaxText = 8U << 20;  // twice what a hundred thousand backends take
+  if (call.body.size() > kMaxText) {
+    return [] {
+      return [] {
+        return error_response(413, {ErrorKind::invalid, fmt::format("the configuration exceeds {} bytes", kMaxText)});
+      };
+    };
+  }
+  return [&operations = call.operations, body = call.body]() -> std::function<Response()> {
+    const auto json = parse_json(body);
+    if (!json) return [error = json.error().in("request body")] { return error_response(error); };
+    const auto text = decode<ConfigText>(*json);
+    if (!text) return [error = text.error().in("request body")] { return error_response(error); };
+    return [end = operations.begin_check(*text)()] { return json_response(end()); };
+  };
+}
+
+Apart diff_apart(const Call& call) {
+  return [&operations = call.operations]() -> std::function<Response()> {
+    return [end = operations.begin_diff()()] { return json_response(end()); };
+  };
+}
+
+Apart apply_apart(const Call& call) {
+  return [&operations = call.operations]() -> std::function<Response()> {
+    return [end = operations.begin_apply()()] { return result_response(end()); };
+  };
 }
 
 Response show_page(const Call&) {
@@ -91,25 +139,40 @@ constexpr unsigned kBoth = kSocket | kTcp;
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/version", kBoth, [](const Call& c) { return json_response(c.operations.version()); }},
-    {"GET", "/v1/status", kBoth, [](const Call& c) { return json_response(c.operations.status()); }},
-    {"GET", "/v1/services", kBoth, [](const Call& c) { return json_response(c.operations.services()); }},
+    {"GET", "/v1/status", kBoth, [](const Call& c) { return json_response(c.operations.status()); },
+     [](const Operations& o) { return json_page(o.status()); }},
+    {"GET", "/v1/services", kBoth, [](const Call& c) { return json_response(c.operations.services()); },
+     [](const Operations& o) { return json_page(o.services()); }},
     {"GET", "/v1/services/*", kBoth, show_service},
     {"GET", "/v1/flows", kSocket, [](const Call& c) { return result_response(c.operations.flows(c.target.query)); }},
-    {"GET", "/v1/stats", kSocket, [](const Call& c) { return json_response(c.operations.stats()); }},
+    {"GET", "/v1/stats", kSocket, [](const Call& c) { return json_response(c.operations.stats()); },
+     [](const Operations& o) { return json_page(o.stats()); }},
     {"POST", "/v1/backends/drain", kSocket, [](const Call& c) { return change_backend(c, &Operations::drain); }},
     {"POST", "/v1/backends/enable", kSocket, [](const Call& c) { return change_backend(c, &Operations::enable); }},
     {"POST", "/v1/backends/disable", kSocket, [](const Call& c) { return change_backend(c, &Operations::disable); }},
     {"POST", "/v1/backends/force", kSocket, [](const Call& c) { return change_backend(c, &Operations::force); }},
     {"POST", "/v1/backends/weight", kSocket, [](const Call& c) { return change_backend(c, &Operations::set_weight); }},
-    {"POST", "/v1/config/check", kSocket, check_config},
-    {"GET", "/v1/config/diff", kSocket, [](const Call& c) { return json_response(c.operations.diff_config()); }},
-    {"POST", "/v1/config/apply", kSocket, [](const Call& c) { return result_response(c.operations.apply_config()); }},
+    {"POST", "/v1/config/check", kSocket, check_config, nullptr, {}, check_apart},
+    {"GET",
+     "/v1/config/diff",
+     kSocket,
+     [](const Call& c) { return json_response(c.operations.diff_config()); },
+     nullptr,
+     {},
+     diff_apart},
+    {"POST",
+     "/v1/config/apply",
+     kSocket,
+     [](const Call& c) { return result_response(c.operations.apply_config()); },
+     nullptr,
+     {},
+     apply_apart},
     {"POST", "/v1/config/push", kSocket, push_config},
     {"GET", "/v1/config/push", kSocket, [](const Call& c) { return json_response(c.operations.config_push()); }},
     {"GET", "/v1/ha", kBoth, [](const Call& c) { return result_response(c.operations.ha()); }},
     {"POST", "/v1/ha/release", kSocket, [](const Call& c) { return result_response(c.operations.release_ha()); }},
     {"POST", "/v1/ha/resume", kSocket, [](const Call& c) { return result_response(c.operations.resume_ha()); }},
-    {"GET", "/metrics", kBoth, show_metrics},
+    {"GET", "/metrics", kBoth, show_metrics, metrics_page, kMetricsType},
     {"GET", "/", kTcp, show_page},
 };
 
@@ -185,9 +248,38 @@ Response error_response(const Error& error) {
   return error_response(status_of(error.kind), error);
 }
 
+namespace {
+
+const Route* find_route(const Request& request, const Target& target, Access access) {
+  for (const Route& route : kRoutes)
+    if ((route.access & static_cast<unsigned>(access)) != 0 && route.method == request.method &&
+        matches(route.path, target.segments))
+      return &route;
+  return nullptr;
+}
+
+}  // namespace
+
+const Route* find_page(const Request& request, Access access) {
+  const auto target = parse_target(request.target);
+  const Route* route = target ? find_route(request, *target, access) : nullptr;
+  return route != nullptr && route->page != nullptr ? route : nullptr;
+}
+
+Apart find_apart(const Request& request, Operations& operations, Access access) {
+  const auto target = parse_target(request.target);
+  const Route* route = target ? find_route(request, *target, access) : nullptr;
+  if (route == nullptr || route->apart == nullptr) return nullptr;
+  return route->apart({operations, *target, request.body});
+}
+
 Response respond(const Request& request, Operations& operations, Access access) {
+  return guarded([&] { return dispatch(request, operations, access); });
+}
+
+Response guarded(const std::function<Response()>& answer) {
   try {
-    return dispatch(request, operations, access);
+    return answer();
   } catch (const std::exception& error) {
     return error_response(500, {ErrorKind::unavailable, fmt::format("internal error: {}", error.what())});
   }

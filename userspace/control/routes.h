@@ -3,6 +3,7 @@
 // Thread rule: the event loop's thread, as Operations.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,7 +43,18 @@ struct Route {
   std::string_view method, path;  // a segment "*" of the path matches any one segment
   unsigned access;                // Access values, or-ed
   Response (*answer)(const Call& call);
+  // Large answers of status 200: takes the values, and returns what makes the text of them, on any thread.
+  std::function<std::string()> (*page)(const Operations& operations) = nullptr;
+  std::string_view page_type = "application/json";
+  // Answers that take long to find: what may be run on any thread, and returns what finds the rest here.
+  std::function<std::function<Response()>()> (*apart)(const Call& call) = nullptr;
 };
 [[nodiscard]] std::span<const Route> routes();
+// The route of this request, if it has a page; and the work to be done apart, if it has some.
+[[nodiscard]] const Route* find_page(const Request& request, Access access);
+[[nodiscard]] std::function<std::function<Response()>()> find_apart(const Request& request, Operations& operations,
+                                                                    Access access);
+// What `answer` says; an exception is a 500.
+[[nodiscard]] Response guarded(const std::function<Response()>& answer);
 
 }  // namespace xlvs::control

@@ -23,6 +23,7 @@ using Local = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
 
 constexpr mode_t kSocketMode = 0660;
+constexpr unsigned kTcpRequests = 20;  // per second: whoever reads without a pause takes no time from the checks
 
 template <typename Acceptor>
 HttpServer::Acceptor to_generic(Acceptor acceptor) {
@@ -104,10 +105,11 @@ Result<void> admit_peer(int socket, const std::string& path) {
 
 class UnixServer final : public Server {
  public:
-  UnixServer(Local::acceptor acceptor, const std::string& path, Operations& operations, const ServerOptions& options)
-      : path_(path), http_(to_generic(std::move(acceptor)), operations, Access::control, options, [path](int socket) {
-          return admit_peer(socket, path);
-        }) {
+  UnixServer(asio::io_context& loop, Local::acceptor acceptor, const std::string& path, Operations& operations,
+             const ServerOptions& options)
+      : path_(path),
+        http_(loop, to_generic(std::move(acceptor)), operations, Access::control, options,
+              [path](int socket) { return admit_peer(socket, path); }) {
     stat(path_.c_str(), &file_);
   }
   ~UnixServer() override {  // only our own: after a takeover the path may be somebody else's
@@ -146,9 +148,9 @@ std::string to_text(const Tcp::endpoint& endpoint) {
 
 class TcpServer final : public Server {
  public:
-  TcpServer(Tcp::acceptor acceptor, Operations& operations, const ServerOptions& options)
+  TcpServer(asio::io_context& loop, Tcp::acceptor acceptor, Operations& operations, const ServerOptions& options)
       : where_(to_text(acceptor.local_endpoint())),
-        http_(to_generic(std::move(acceptor)), operations, Access::read_only, options,
+        http_(loop, to_generic(std::move(acceptor)), operations, Access::read_only, options,
               [](int) { return Result<void>(); }) {}
   [[nodiscard]] std::string where() const override { return where_; }
 
@@ -163,7 +165,7 @@ Result<std::unique_ptr<Server>> serve_unix(asio::io_context& loop, const std::st
                                            const ServerOptions& options) {
   auto acceptor = bind_unix(loop, path);
   if (!acceptor) return tl::make_unexpected(acceptor.error());
-  return std::make_unique<UnixServer>(std::move(*acceptor), path, operations, options);
+  return std::make_unique<UnixServer>(loop, std::move(*acceptor), path, operations, options);
 }
 
 Result<std::unique_ptr<Server>> serve_tcp(asio::io_context& loop, const Endpoint& endpoint, Operations& operations,
@@ -184,8 +186,9 @@ Result<std::unique_ptr<Server>> serve_tcp(asio::io_context& loop, const Endpoint
                 error.message());
   }
   ServerOptions limits = options;
+  if (limits.requests_per_second == 0) limits.requests_per_second = kTcpRequests;
   limits.body_bytes = std::min<std::size_t>(limits.body_bytes, 4096);  // nothing here takes a body
-  return std::make_unique<TcpServer>(std::move(acceptor), operations, limits);
+  return std::make_unique<TcpServer>(loop, std::move(acceptor), operations, limits);
 }
 
 }  // namespace xlvs::control

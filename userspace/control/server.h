@@ -18,10 +18,14 @@
 namespace xlvs::control {
 
 struct ServerOptions {
-  std::size_t connections = 64;               // a further one is answered 503 and closed
+  // A further one takes the place of the one that has been without a complete request for the longest time; when all
+  // have one it is answered 503 and closed.
+  std::size_t connections = 64;
   std::size_t body_bytes = 16 * 1024 * 1024;  // 413
   std::uint32_t header_bytes = 64 * 1024;     // 431
-  std::chrono::milliseconds idle{30'000};     // for a request to arrive completely, and for an answer to be taken
+  std::chrono::milliseconds header{5'000};    // for a request's header, once its connection or its first byte is here
+  std::chrono::milliseconds idle{30'000};     // between requests, for a body to arrive, and for an answer to be taken
+  unsigned requests_per_second = 0;           // in all, further ones wait; 0: unbounded
 };
 
 // Serves until destroyed; that closes every connection and calls Operations no more.

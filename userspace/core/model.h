@@ -188,8 +188,11 @@ struct TimeoutConfig {
   friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
 };
 
-// Sizes of what is allocated when the data plane is first loaded. Changing one needs `lvsd --reset`, see
-// docs/config.md.
+// How changed limits come into force: said in these words wherever it is said.
+inline constexpr std::string_view kLimitsRemedy =
+    "restart lvsd (`systemctl restart lvsd`), which carries all flows over into tables of the new sizes";
+
+// Sizes of what is allocated when lvsd starts.
 struct LimitConfig {
   std::uint32_t flows_ipv4 = 1U << 20;  // slots; rounded up to a power of two; 1,024 .. 2^26
   std::uint32_t flows_ipv6 = 1U << 18;
@@ -207,6 +210,7 @@ enum class XdpMode : std::uint8_t { automatic, native, generic };  // automatic:
 struct InterfaceConfig {
   std::string name;
   XdpMode mode = XdpMode::automatic;
+  bool optional = false;  // a start does not need it: it is attached when it comes
   friend bool operator==(const InterfaceConfig&, const InterfaceConfig&) = default;
 };
 
@@ -236,6 +240,7 @@ struct Config {
   std::uint16_t check_mark = kCheckMark;  // high half of the marks of checks with `via`
   unsigned max_programs = 128;            // at once, of exec checks
   std::string log_level = "info";         // debug, info, warning, error
+  std::string socket_group;               // may use the control socket; empty: root's only
 
   friend bool operator==(const Config&, const Config&) = default;
 };

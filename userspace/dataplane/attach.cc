@@ -79,7 +79,7 @@ bool may_fall_back(int error) {
 
 }  // namespace
 
-Result<Attachment> attach_program(Pins& pins, int program, const PortRequest& request) {
+Result<Attachment> attach_program(int program, const PortRequest& request) {
   Attachment out;
   if (request.mode != XdpMode::generic) {
     out.link = create_link(program, request.ifindex, XDP_FLAGS_DRV_MODE);
@@ -95,11 +95,17 @@ Result<Attachment> attach_program(Pins& pins, int program, const PortRequest& re
     out.link = create_link(program, request.ifindex, XDP_FLAGS_SKB_MODE);
     if (!out.link.valid()) return attach_error(request, "generic");
   }
-  if (auto pinned = pins.replace(Pins::link_name(request.name), out.link.get()); !pinned) {
-    bpf_link_detach(out.link.get());
+  return out;
+}
+
+Result<Attachment> attach_and_pin(Pins& pins, int program, const PortRequest& request) {
+  auto attached = attach_program(program, request);
+  if (!attached) return attached;
+  if (auto pinned = pins.replace(Pins::link_name(request.name), attached->link.get()); !pinned) {
+    bpf_link_detach(attached->link.get());
     return tl::make_unexpected(pinned.error());
   }
-  return out;
+  return attached;
 }
 
 }  // namespace xlvs::dataplane

@@ -34,8 +34,10 @@ struct Attachment {
   std::string mode_reason;
 };
 
-// Attaches in the requested mode (automatic: native, else generic) and pins the link. Conflict: another XDP program is
-// there; the message names it.
-[[nodiscard]] Result<Attachment> attach_program(Pins& pins, int program, const PortRequest& request);
+// Attaches in the requested mode (automatic: native, else generic), for as long as the link is open or pinned.
+// Conflict: another XDP program is there; the message names it.
+[[nodiscard]] Result<Attachment> attach_program(int program, const PortRequest& request);
+// The same, and pins the link.
+[[nodiscard]] Result<Attachment> attach_and_pin(Pins& pins, int program, const PortRequest& request);
 
 }  // namespace xlvs::dataplane

@@ -129,6 +129,16 @@ inline constexpr std::size_t kMaxFenced = 4096;
 
 // ---- the interface -------------------------------------------------------------------------------------------------
 
+// What upkeep() found missing.
+struct Upkeep {
+  struct Repair {
+    std::string kind;  // "link", "classifier", "fence", "pin"
+    std::string text;  // for the log: what had been taken away, and that it is there again
+  };
+  std::vector<Repair> repairs;
+  std::vector<std::string> problems;  // what could not be put back, and the remedy
+};
+
 struct ApplySummary {
   unsigned services_added = 0, services_removed = 0, services_changed = 0;
   unsigned backends_added = 0, backends_removed = 0, backends_changed = 0;
@@ -170,6 +180,10 @@ class Dataplane {
   // no fence: the one that fences nothing.
   [[nodiscard]] virtual FenceWord fence() = 0;
 
+  // Looks whether all that this object has put into the kernel is still there (links, egress program, fenced addresses,
+  // pins), and puts back what somebody took away. To be called every few seconds.
+  virtual Upkeep upkeep() = 0;
+
   // One step of expiring, recounting and freeing ids: looks at no more than `buckets` buckets, so that the event loop
   // stays responsive. Returns true when this step completed a sweep of the whole table. At 100 ms per step of 1/20 of
   // the table a sweep takes 2 s.
@@ -196,8 +210,8 @@ struct OpenOptions {
 
 // Loads and pins, or adopts what is pinned (maps, program when it is the same build; otherwise the new program replaces
 // the old one in its links, after the verifier accepted it). Links go on carrying traffic; ports() has them. Errors:
-// permission (names the capability), unsupported (no bpffs, no BTF, kernel too old), conflict (pinned maps have other
-// limits: says which, and that `lvsd --reset` helps; or another process has the instance open).
+// permission (names the capability), unsupported (no bpffs, no BTF, kernel too old), conflict (another process has the
+// instance open). Pinned maps of other limits are carried over.
 [[nodiscard]] Result<std::unique_ptr<Dataplane>> open_xdp_dataplane(const OpenOptions& options);
 
 // Detaches all programs of the instance and removes its pins: `lvsd --reset`, and a stop that shall leave nothing. The

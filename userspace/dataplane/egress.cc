@@ -95,6 +95,12 @@ Result<void> attach_egress(unsigned ifindex, const std::string& interface, int p
   return {};
 }
 
+bool has_egress(unsigned ifindex, std::uint32_t program) {
+  const bpf_tc_hook hook = hook_of(ifindex);
+  bpf_tc_opts options = options_at_our_place();
+  return bpf_tc_query(&hook, &options) == 0 && options.prog_id == program;
+}
+
 void detach_egress(unsigned ifindex) {
   bpf_tc_hook hook = hook_of(ifindex);
   if (occupant(hook) != kName) return;

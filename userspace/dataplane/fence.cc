@@ -40,6 +40,7 @@ Result<void> XdpDataplane::set_fenced(const std::set<IpAddress>& addresses) {
     const lvs_address key = encode_any(address);
     maps_.erase("fenced", &key);
   }
+  fenced_ = addresses;
   return {};
 }
 

@@ -18,6 +18,8 @@ class FlowImporter final : public FlowSink {
   FlowImporter(const Maps& maps, const Registry& registry, Fd program)
       : maps_(maps), registry_(registry), program_(std::move(program)) {}
 
+  [[nodiscard]] int program() const { return program_.get(); }  // -1: none
+
   // Ids may mean something else than before.
   void ids_changed();
 

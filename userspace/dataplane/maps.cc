@@ -143,6 +143,12 @@ Result<Maps> Maps::open(std::map<std::string, Fd> fds) {
 
 // ---- hashes ----------------------------------------------------------------------------------------------------
 
+std::vector<std::pair<std::string, int>> Maps::descriptors() const {
+  std::vector<std::pair<std::string, int>> out;
+  for (const auto& [name, fd] : fds_) out.emplace_back(name, fd.get());
+  return out;
+}
+
 Result<void> Maps::put(std::string_view map, const void* key, const void* value) {
   ++writes_;
   if (bpf_map_update_elem(fd(map), key, value, BPF_ANY) != 0)

@@ -135,6 +135,9 @@ class Maps {
   template <typename Record>
   bool store_record(Record& target, const std::type_identity_t<Record>& value);
 
+  // Those that are pinned, by name.
+  [[nodiscard]] std::vector<std::pair<std::string, int>> descriptors() const;
+
   // How often any of the above changed a map.
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 

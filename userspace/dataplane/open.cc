@@ -219,6 +219,7 @@ Result<Opened> load_or_adopt(const OpenOptions& options) {
 }
 
 Result<void> remove_pins(const OpenOptions& options) {
+  redirect_libbpf_log();
   auto pins = Pins::open(options.bpffs, options.instance, /*create=*/false);
   if (!pins) {
     if (pins.error().kind == ErrorKind::not_found) return {};

@@ -98,6 +98,33 @@ void unpin_folder(const std::string& folder) {
   ::rmdir(folder.c_str());
 }
 
+Result<void> make_folders(const std::string& parent, const std::string& root) {
+  for (const std::string& folder : {parent, root})
+    if (::mkdir(folder.c_str(), kMode) != 0 && errno != EEXIST) return system_error("create", folder);
+  return {};
+}
+
+Result<Fd> lock_folder(const std::string& parent, const std::string& root) {
+  Fd lock(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock.valid()) {
+    if (errno == ENOENT) return fail(ErrorKind::not_found, "there is no {} under {}", root, parent);
+    return system_error("open", root);
+  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return fail(ErrorKind::conflict, "another process is using {}", root);
+  return system_error("lock", root);
+}
+
+// Objects of one kind have ids; type and id come first in what the kernel says of each kind.
+std::uint32_t object_id(int fd) {
+  struct {
+    __u32 type;
+    __u32 id;
+  } info{};
+  __u32 length = sizeof(info);
+  return bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
+}
+
 }  // namespace
 
 Pins::Pins(std::string parent, std::string root, Fd lock)
@@ -121,21 +148,11 @@ Result<Pins> Pins::open(const std::string& bpffs, const std::string& instance, b
   if (auto good = check_instance(instance); !good) return tl::make_unexpected(good.error());
   const std::string parent = bpffs + "/lvs";
   const std::string root = parent + "/" + without_dots(instance);
-  if (create) {
-    for (const std::string& folder : {parent, root})
-      if (::mkdir(folder.c_str(), kMode) != 0 && errno != EEXIST) return system_error("create", folder);
-  }
-  Fd lock(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock.valid()) {
-    if (errno == ENOENT) return fail(ErrorKind::not_found, "instance {} has no pins under {}", instance, parent);
-    return system_error("open", root);
-  }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      return fail(ErrorKind::conflict, "another process is using instance {} ({})", instance, root);
-    return system_error("lock", root);
-  }
-  Pins pins(parent, root, std::move(lock));
+  if (create)
+    if (auto made = make_folders(parent, root); !made) return tl::make_unexpected(made.error());
+  auto lock = lock_folder(parent, root);
+  if (!lock) return tl::make_unexpected(lock.error());
+  Pins pins(parent, root, *std::move(lock));
   pins.remove_garbage();
   return pins;
 }
@@ -229,6 +246,38 @@ Result<void> Pins::replace(const std::string& name, int fd) {
     ::unlink(staged.c_str());
     return error;
   }
+  return {};
+}
+
+Pins::Objects Pins::lost(const Objects& objects) const {
+  Objects out;
+  for (const auto& [name, fd] : objects) {
+    const Fd pinned(bpf_obj_get(path(name).c_str()));
+    if (!pinned.valid() || object_id(pinned.get()) != object_id(fd)) out.emplace_back(name, fd);
+  }
+  return out;
+}
+
+// The lock goes with the folder.
+Result<void> Pins::make_folder() {
+  struct stat locked{}, present{};
+  if (::stat(root_.c_str(), &present) == 0 && ::fstat(lock_.get(), &locked) == 0 && locked.st_dev == present.st_dev &&
+      locked.st_ino == present.st_ino)
+    return {};
+  const std::string bpffs = fs::path(parent_).parent_path();
+  if (auto good = check_bpffs(bpffs); !good) return good;
+  if (auto made = make_folders(parent_, root_); !made) return made;
+  auto lock = lock_folder(parent_, root_);
+  if (!lock) return tl::make_unexpected(lock.error());
+  lock_ = *std::move(lock);
+  return {};
+}
+
+Result<void> Pins::restore(const Objects& objects, const Objects& lost_ones) {
+  if (auto made = make_folder(); !made) return made;
+  if (!exist()) return create(objects);
+  for (const auto& [name, fd] : lost_ones)
+    if (auto pinned = replace(name, fd); !pinned) return pinned;
   return {};
 }
 

@@ -44,6 +44,12 @@ class Pins {
   // Pins, or replaces what is pinned under the name, in one step.
   [[nodiscard]] Result<void> replace(const std::string& name, int fd);
 
+  // Those of `objects` that are not pinned under their names any more.
+  using Objects = std::vector<std::pair<std::string, int>>;
+  [[nodiscard]] Objects lost(const Objects& objects) const;
+  // Pins `objects` again, of which all or some are lost; also when the folder is gone, or the file system another one.
+  [[nodiscard]] Result<void> restore(const Objects& objects, const Objects& lost_ones);
+
   // Interface names that have a pinned link.
   [[nodiscard]] std::vector<std::string> links() const;
   [[nodiscard]] static std::string link_name(std::string_view interface);
@@ -57,6 +63,7 @@ class Pins {
   Pins(std::string parent, std::string root, Fd lock);
   [[nodiscard]] std::string path(const std::string& name) const;
   void remove_garbage();
+  [[nodiscard]] Result<void> make_folder();
 
   std::string parent_;   // <bpffs>/lvs
   std::string root_;     // <bpffs>/lvs/<instance>

@@ -67,8 +67,8 @@ Result<void> check_service(const DesiredService& service) {
 
 Result<void> check_limit(std::string_view what, std::size_t wanted, std::uint32_t limit) {
   if (wanted <= limit) return {};
-  return fail(ErrorKind::invalid, "{} {} are more than limits.{} allows ({}); raise it and run `lvsd --reset`", wanted,
-              what, what, limit);
+  return fail(ErrorKind::invalid, "{} {} are more than limits.{} allows ({}); raise it and {}", wanted, what, what,
+              limit, kLimitsRemedy);
 }
 
 }  // namespace

@@ -120,6 +120,7 @@ Result<PortStatus> XdpDataplane::attach(const PortRequest& request) {
     if (!adopted) return tl::make_unexpected(adopted.error());
     if (*adopted) {
       port_numbers_.update(port.number, request);
+      port.mode = request.mode;
       port.status.program_id = program_id(program_.get());
       spdlog::info("{}: XDP program {} goes on ({} mode)", request.name, port.status.program_id,
                    port.status.native ? "native" : "generic");
@@ -134,12 +135,12 @@ Result<PortStatus> XdpDataplane::attach(const PortRequest& request) {
   // The port first: the program may see packets as soon as it is attached.
   const auto number = port_numbers_.add(request);
   if (!number) return tl::make_unexpected(number.error());
-  auto attachment = attach_program(pins_, program_.get(), request);
+  auto attachment = attach_and_pin(pins_, program_.get(), request);
   if (!attachment) {
     port_numbers_.remove(*number);
     return tl::make_unexpected(attachment.error());
   }
-  Port port{*number, std::move(attachment->link), {}};
+  Port port{*number, std::move(attachment->link), {}, request.mode};
   port.status = {request.name, request.ifindex, attachment->native, attachment->mode_reason, program_id(program_.get()),
                  false};
   const PortStatus status = port.status;

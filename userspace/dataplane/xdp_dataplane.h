@@ -35,6 +35,7 @@ class XdpDataplane final : public Dataplane {
   Result<void> set_via_checks(const std::set<ViaCheck>& checks) override;
   Result<void> set_fenced(const std::set<IpAddress>& addresses) override;
   [[nodiscard]] FenceWord fence() override;
+  Upkeep upkeep() override;
   bool sweep_step(std::size_t buckets) override;
   [[nodiscard]] std::size_t bucket_count() const override { return FlowTable(maps_).bucket_count(); }
   [[nodiscard]] const std::vector<LostFlow>& lost_flows() const override { return sweeper_.lost(); }
@@ -54,6 +55,7 @@ class XdpDataplane final : public Dataplane {
     std::uint32_t number = 0;
     Fd link;
     PortStatus status;
+    XdpMode mode = XdpMode::automatic;
   };
 
   XdpDataplane(Pins pins, Maps maps, Fd program, Fd check_program, Fd import_program, const LimitConfig& limits);
@@ -68,6 +70,13 @@ class XdpDataplane final : public Dataplane {
   [[nodiscard]] Result<void> put_via_check(const ViaCheck& check);
   void erase_via_check(const ViaCheck& check);
   [[nodiscard]] Result<void> attach_check_program(unsigned ifindex, const std::string& interface);
+
+  // ---- upkeep.cc
+  void keep_links(Upkeep& found);
+  void keep_link(const std::string& name, Port& port, Upkeep& found);
+  void keep_egress(Upkeep& found);
+  void keep_fence(Upkeep& found);
+  void keep_pins(Upkeep& found);
 
   // ---- apply.cc
   class Applier;
@@ -91,11 +100,12 @@ class XdpDataplane final : public Dataplane {
   Fd check_program_;
   LimitConfig limits_;
   Registry registry_;
-  Reals reals_;                    // as `reals4` and `reals6` hold them
-  std::set<IpAddress> addresses_;  // as the listener maps hold them
-  bool reals_unknown_ = true;      // until an apply() has compared them
-  std::set<ViaCheck> via_;         // as `via` and the flagged entries of the reals hold them
-  bool via_on_ = false;            // ports have the egress program
+  Reals reals_;                                // as `reals4` and `reals6` hold them
+  std::set<IpAddress> addresses_;              // as the listener maps hold them
+  bool reals_unknown_ = true;                  // until an apply() has compared them
+  std::set<ViaCheck> via_;                     // as `via` and the flagged entries of the reals hold them
+  bool via_on_ = false;                        // ports have the egress program
+  std::optional<std::set<IpAddress>> fenced_;  // as set_fenced() was told last
   Sweeper sweeper_;
   FlowTeller teller_;
   FlowImporter importer_;

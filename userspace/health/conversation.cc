@@ -10,10 +10,10 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "health/deadline.h"
 #include "health/probers.h"
 
 namespace xlvs::health {
@@ -26,7 +26,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 // One probe under way. Its handlers keep it alive, and find `done` empty once it has been answered or abandoned; the
 // coroutine's own end then comes a little later.
 struct Run {
-  explicit Run(asio::io_context& loop) : timer(loop) {}
+  explicit Run(asio::io_context& loop) : deadline(loop) {}
 
   void finish(ProbeResult result) {
     if (!done) return;
@@ -38,11 +38,11 @@ struct Run {
 
   void abandon() {
     done = nullptr;
-    timer.cancel();
+    deadline.cancel();
     if (std::exchange(talking, false)) cancel.emit(asio::cancellation_type::terminal);
   }
 
-  asio::steady_timer timer;
+  Deadline deadline;
   asio::cancellation_signal cancel;
   bool talking = false;  // the coroutine has begun and not ended: only then is there something to cancel
   Progress progress;
@@ -68,9 +68,8 @@ class ConversationProber final : public Prober {
   void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) override {
     const auto run = std::make_shared<Run>(loop_);
     run->done = std::move(done);
-    run->timer.expires_after(timeout);
-    run->timer.async_wait([run, timeout](boost::system::error_code error) {
-      if (!error) run->finish(time_up(*run, timeout));
+    run->deadline.start(timeout, [weak = std::weak_ptr(run), timeout](bool late) {
+      if (const auto self = weak.lock()) self->finish(late ? too_late() : time_up(*self, timeout));
     });
     run_ = run;
     // Not at once: a conversation that fails before it waits must not report from within start().
@@ -121,8 +120,8 @@ ProbeResult exchange_failure(std::string_view what, int error_number) {
     case EPIPE:
       return {false, "closed", "the server closed the connection before its reply was complete", {}};
     default:
-      ProbeResult result = connect_failure(error_number);
-      result.detail = fmt::format("{}: {}", what, std::strerror(error_number));
+      ProbeResult result = send_failure(error_number);
+      if (!result.no_result) result.detail = fmt::format("{}: {}", what, std::strerror(error_number));
       return result;
   }
 }

@@ -54,6 +54,7 @@ class ExecProber final : public Prober {
  private:
   void finish(ProgramResult result);
   [[nodiscard]] ProbeResult judge(const ProgramResult& result) const;
+  [[nodiscard]] ProbeResult no_room() const;
   [[nodiscard]] ProbeResult judge_exit(const ProgramResult& result) const;
 
   Programs& programs_;
@@ -105,6 +106,16 @@ void ExecProber::finish(ProgramResult result) {
   done(std::move(found));
 }
 
+ProbeResult ExecProber::no_room() const {
+  ProbeResult result{false,
+                     "programs",
+                     fmt::format("not started within {} ms: max_programs others ran all the time",
+                                 Programs::longest_wait(timeout_).count()),
+                     {}};
+  result.no_result = true;
+  return result;
+}
+
 ProbeResult ExecProber::judge(const ProgramResult& result) const {
   switch (result.end) {
     case End::exited:
@@ -119,13 +130,11 @@ ProbeResult ExecProber::judge(const ProgramResult& result) const {
     case End::too_much_output:
       return {false, "too_large", fmt::format("more than {} bytes of output, killed", kMaxProgramOutput), {}};
     case End::no_room:
-      return {false,
-              "error",
-              fmt::format("not started within {} ms: max_programs others are running", timeout_.count()),
-              {}};
+      return no_room();
     case End::not_started:
       break;
   }
+  if (result.resources) return lack_of_resources(result.error);
   return {false, "error", result.error, {}};
 }
 

@@ -36,6 +36,10 @@ namespace xlvs::health {
 //   too_large     the reply has more bytes than a check looks at, and what is wanted is not among them
 //   regex         the regular expression takes too many steps on the reply
 //   error         lvsd itself could not ask
+// and of what says nothing of the server, be it good or bad (`no_result`):
+//   resources     descriptors, memory, ports or processes were not to be had here
+//   programs      as many programs as `max_programs` allows ran all the time
+//   late          lvsd itself was too late to know
 // `detail` is a sentence for people ("HTTP status 503, expected 200-399").
 struct ProbeResult {
   bool passed = false;
@@ -44,14 +48,22 @@ struct ProbeResult {
   std::chrono::microseconds latency{0};
   std::optional<WeightAdvice> weight{};
   std::optional<std::chrono::system_clock::time_point> certificate_end{};  // TLS: when the server's certificate expires
+  bool no_result = false;  // the router's own trouble: neither passed nor failed
+};
+
+// Checks that gave no result, since the start.
+struct Voids {
+  std::map<std::string, std::uint64_t> counts{{"late", 0}, {"programs", 0}, {"resources", 0}};
+  std::string last;                            // what the last one was for want of
+  std::chrono::steady_clock::time_point at{};  // when that was
 };
 
 // One check type. A prober is made once per backend and reused; one probe at a time.
 class Prober {
  public:
   virtual ~Prober() = default;  // cancels: `done` is not called afterwards
-  // Calls `done` exactly once, never from within start(), at the latest when `timeout` has passed. `done` may start the
-  // next probe or destroy the prober.
+  // Calls `done` exactly once, never from within start(), at the latest when `timeout` has passed and what the loop
+  // itself was late meanwhile (deadline.h). `done` may start the next probe or destroy the prober.
   virtual void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) = 0;
 };
 
@@ -135,6 +147,9 @@ class Monitor {
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
+  // Is told, for the log, when checks give no result (once a minute) and when results are doubted.
+  void on_notice(std::function<void(const std::string&)> notice);
+
   // The complete set of backends to check. Those whose checks are unchanged keep state and rhythm; those whose checks
   // changed keep their state until the new ones say otherwise; new ones start at once (spread over up to their interval
   // when there are many), removed ones stop. `adopted` gives start states of backends that were not checked before.
@@ -147,6 +162,9 @@ class Monitor {
 
   // How late checks began, since the start.
   [[nodiscard]] const Lateness& lateness() const;
+  [[nodiscard]] const Voids& voids() const;
+  // For `lvsctl status`: what keeps checks from being done, or their results from being believed.
+  [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
   struct Impl;

@@ -2,11 +2,15 @@
 #include "health/http_prober.h"
 
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "health/curl_loop.h"
+#include "health/deadline.h"
 #include "health/probers.h"
 
 namespace xlvs::health {
@@ -53,6 +57,7 @@ class HttpProber final : public Prober {
   void set_headers(const HttpRequest& request);
   void set_bounds();
   void set_tls(const TlsOptions& tls);
+  static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int on_socket(void* self, curl_socket_t socket, curlsocktype purpose);
   static std::size_t on_header(const char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(const char* data, std::size_t size, std::size_t count, void* self);
@@ -79,6 +84,9 @@ class HttpProber final : public Prober {
   std::function<void(ProbeResult)> done_;
   std::chrono::milliseconds timeout_{0};
   Clock::time_point begin_;
+  Deadline deadline_;
+  bool late_ = false;   // the loop was
+  int open_error_ = 0;  // of its socket
   std::size_t header_bytes_ = 0;
   bool headers_complete_ = false;
   HttpReply reply_;
@@ -94,7 +102,8 @@ HttpProber::HttpProber(boost::asio::io_context& loop, const HttpRequest& request
       family_(request.endpoint.address.family()),
       mark_(request.mark),
       http2_(request.http2),
-      wanted_fields_(request.wanted_fields) {
+      wanted_fields_(request.wanted_fields),
+      deadline_(loop) {
   if (easy_ == nullptr) std::abort();
   set_bounds();
   set_request(request);
@@ -151,6 +160,8 @@ void HttpProber::set_bounds() {
   curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_);
+  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &HttpProber::on_open);
+  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy_, CURLOPT_SOCKOPTFUNCTION, &HttpProber::on_socket);
   curl_easy_setopt(easy_, CURLOPT_SOCKOPTDATA, this);
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &HttpProber::on_header);
@@ -177,13 +188,32 @@ void HttpProber::start(std::chrono::milliseconds timeout, std::function<void(Pro
   reply_ = {};
   certificate_end_.reset();
   error_[0] = '\0';
-  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
+  // libcurl's own limit is beyond the longest that the deadline may move to.
+  const auto limit = (Deadline::kMost + 2) * timeout + std::chrono::seconds(2);
+  curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(limit.count()));
+  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limit.count()));
+  late_ = false;
+  open_error_ = 0;
+  deadline_.start(timeout, [this](bool late) {
+    late_ = late;
+    curl_.cancel(easy_);
+    finish(CURLE_OPERATION_TIMEDOUT);
+  });
   curl_.start(easy_, [this](CURLcode code) { finish(code); });
 }
 
+// As libcurl does it, which does not tell why it could not.
+curl_socket_t HttpProber::on_open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
+  const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) static_cast<HttpProber*>(self)->open_error_ = errno;
+  return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 int HttpProber::on_socket(void* self, curl_socket_t socket, curlsocktype /*purpose*/) {
-  const auto& prober = *static_cast<const HttpProber*>(self);
-  return prepare_socket(socket, prober.family_, prober.mark_) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+  auto& prober = *static_cast<HttpProber*>(self);
+  if (prepare_socket(socket, prober.family_, prober.mark_)) return CURL_SOCKOPT_OK;
+  prober.open_error_ = errno;
+  return CURL_SOCKOPT_ERROR;
 }
 
 std::size_t HttpProber::on_header(const char* data, std::size_t size, std::size_t count, void* self) {
@@ -228,7 +258,8 @@ std::size_t HttpProber::on_body(const char* data, std::size_t size, std::size_t 
 }
 
 void HttpProber::finish(CURLcode code) {
-  ProbeResult result = judge(code);
+  deadline_.cancel();
+  ProbeResult result = late_ ? too_late() : judge(code);
   if (tls_) result = with_certificate(std::move(result), certificate_end_, tls_->min_days);
   result.latency = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
   reply_ = {};  // up to a MiB, which an idle check need not keep
@@ -254,6 +285,7 @@ ProbeResult HttpProber::judge(CURLcode code) {
 
 ProbeResult HttpProber::transfer_failure(CURLcode code) const {
   const std::string detail = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
+  if (open_error_ != 0) return connect_failure(open_error_);
   switch (code) {
     case CURLE_COULDNT_CONNECT: {
       long error_number = 0;
@@ -269,6 +301,9 @@ ProbeResult HttpProber::transfer_failure(CURLcode code) const {
                           timeout_.count()),
               {}};
     }
+    case CURLE_SSL_CACERT_BADFILE:  // it is there and good: then there was no descriptor to read it
+      if (tls_ && ::access(tls_->ca_file.c_str(), R_OK) == 0) return lack_of_resources(detail);
+      return {false, "error", detail, {}};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
       return {false, "certificate", detail, {}};

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
+#include "health/deadline.h"
 #include "health/ping.h"
 #include "health/probers.h"
 
@@ -25,9 +25,11 @@ class IcmpProber final : public Prober {
   void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) override {
     const auto attempt = std::make_shared<Attempt>(loop_);
     attempt->done = std::move(done);
-    attempt->timer.expires_after(timeout);
-    attempt->timer.async_wait([attempt, timeout](boost::system::error_code error) {
-      if (!error) attempt->finish({false, "timeout", fmt::format("no reply within {} ms", timeout.count()), {}});
+    attempt->deadline.start(timeout, [weak = std::weak_ptr(attempt), timeout](bool late) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->finish(late ? too_late()
+                        : ProbeResult{false, "timeout", fmt::format("no reply within {} ms", timeout.count()), {}});
     });
     attempt_ = attempt;
     boost::asio::post(loop_, [attempt, address = address_] {
@@ -41,7 +43,7 @@ class IcmpProber final : public Prober {
  private:
   // Ping's callback keeps it alive until it is answered or ended.
   struct Attempt {
-    explicit Attempt(boost::asio::io_context& loop) : ping(Ping::of(loop)), timer(loop) {}
+    explicit Attempt(boost::asio::io_context& loop) : ping(Ping::of(loop)), deadline(loop) {}
 
     void finish(ProbeResult result) {
       if (!done) return;
@@ -53,12 +55,12 @@ class IcmpProber final : public Prober {
 
     void end() {
       done = nullptr;
-      timer.cancel();
+      deadline.cancel();
       if (const auto sent = std::exchange(ticket, std::nullopt)) ping.cancel(*sent);
     }
 
     Ping& ping;
-    boost::asio::steady_timer timer;
+    Deadline deadline;
     std::optional<Ping::Ticket> ticket;
     Clock::time_point begin = Clock::now();
     std::function<void(ProbeResult)> done;

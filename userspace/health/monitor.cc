@@ -10,6 +10,7 @@
 #include "health/check.h"
 #include "health/health.h"
 #include "health/process.h"
+#include "health/suspicion.h"
 
 namespace xlvs::health {
 
@@ -22,11 +23,14 @@ struct Watch {
   std::vector<std::shared_ptr<Check>> checks;  // none: always up
   Life life{{}, {}};
   Health health;
-  std::optional<Clock::time_point> waking;  // as Monitor::Impl::wakes has it
+  std::optional<Clock::time_point> waking;   // as Monitor::Impl::wakes has it
+  std::optional<Clock::time_point> failing;  // since when some check has found nothing but failures
 };
 
 namespace {
 
+constexpr std::chrono::seconds kOneMoment{2};          // failures within it may have one cause; or `fall` intervals
+constexpr std::chrono::minutes kWarned{1};             // how long warnings stay
 constexpr std::chrono::milliseconds kStartSpacing{1};  // new checks start at about a thousand per second
 
 struct Now {
@@ -133,14 +137,51 @@ struct Monitor::Impl {
     plan_wake(watch);
   }
 
-  bool take(const Check& check) {
+  Check::Next take(const Check& check) {
     const Now now;
+    if (!check.last()->passed) {
+      for (const auto& [watch, index] : check.users)
+        if (!watch->failing) watch->failing = now.steady;
+      if (doubted(check, now.steady)) return Check::Next::again;
+    }
     bool hurry = false;
     for (const auto& [watch, index] : check.users) {
       note(*watch, take_result(*watch, index, check, now));
       hurry |= watch->life.undecided(index);
+      const auto& shown = watch->health.checks;
+      if (check.last()->passed &&
+          std::all_of(shown.begin(), shown.end(), [](const CheckHealth& c) { return c.failures == 0; }))
+        watch->failing.reset();
     }
-    return hurry;
+    return hurry ? Check::Next::soon : Check::Next::usual;
+  }
+
+  // One failure more would take somebody out, and too many others fail as well.
+  bool doubted(const Check& check, Clock::time_point now) {
+    if (check.asked_again()) return false;
+    const CheckSpec& spec = check.target().spec;
+    const bool decisive = std::any_of(check.users.begin(), check.users.end(), [](const auto& user) {
+      const RiseFall& counts = user.first->life.check(user.second);
+      return user.first->life.usable() && counts.decided() && counts.state() == HealthState::up &&
+             counts.failures() + 1 >= counts.fall();
+    });
+    if (!decisive) return false;
+    const auto since = now - std::max<Clock::duration>(spec.fall * spec.interval + spec.timeout, kOneMoment);
+    const bool doubt = suspicion.now(now, [&] { return count_failing(since); });
+    if (doubt && suspicion.begun()) suspected();
+    return doubt;
+  }
+
+  std::map<std::string, Suspicion::Count> count_failing(Clock::time_point since) const {
+    std::map<std::string, Suspicion::Count> services_found;
+    for (const auto& [ref, watch] : backends) {
+      const bool recent = watch->failing && *watch->failing >= since;
+      if (watch->checks.empty() || (!watch->life.usable() && !recent)) continue;
+      Suspicion::Count& count = services_found[ref.service];
+      ++count.fit;
+      if (recent) ++count.failing;
+    }
+    return services_found;
   }
 
   // A callback may call set(): whoever is gone or was decided anew by it is looked up again, not remembered.
@@ -150,6 +191,24 @@ struct Monitor::Impl {
       const auto found = backends.find(ref);
       if (found != backends.end()) changed(ref, Health(found->second->health), change);
     }
+  }
+
+  void note_void(const ProbeResult& result) {
+    const auto now = Clock::now();
+    ++voids.counts[result.reason];
+    voids.last = result.detail;
+    if (voids.at == Clock::time_point{} || now >= told_void + kWarned) {
+      told_void = now;
+      if (notice) notice(fmt::format("a check gave no result, its backend stays as it is: {}", result.detail));
+    }
+    voids.at = now;
+  }
+
+  void suspected() const {
+    if (notice)
+      notice(
+          "most backends of several services fail within one moment: is it this router? Each is asked once more before "
+          "it is taken out");
   }
 
   void plan_wake(Watch& watch) {
@@ -217,6 +276,7 @@ struct Monitor::Impl {
       shown.fall = spec.fall;
     }
     const LifeState before = watch.life.state();
+    watch.failing.reset();
     watch.life = Life(service.life, counts);
     if (earlier) {
       watch.life.adopt(*earlier, now.steady);
@@ -239,7 +299,8 @@ struct Monitor::Impl {
   boost::asio::io_context& loop;
   Changed changed;
   Check::Events check_events{[this](Clock::duration late) { lateness.add(late); },
-                             [this](const Check& check) { return take(check); }, [this] { announce(); }};
+                             [this](const Check& check) { return take(check); },
+                             [this](const ProbeResult& result) { note_void(result); }, [this] { announce(); }};
   Checks checks;
   Backends backends;
   std::set<std::string> services;               // of the set() before
@@ -250,6 +311,10 @@ struct Monitor::Impl {
   boost::asio::steady_timer wake_timer;
   std::optional<Clock::time_point> armed;
   Lateness lateness;
+  Voids voids;
+  Clock::time_point told_void;
+  std::function<void(const std::string&)> notice;
+  Suspicion suspicion;
 };
 
 Monitor::Monitor(boost::asio::io_context& loop, Changed changed)
@@ -319,6 +384,28 @@ std::optional<AdoptedHealth> Monitor::memory(const BackendRef& backend) const {
   if (memory.mark == Life::Time{}) adopted.mark = {};
   for (const Clock::time_point change : memory.changes) adopted.changes.push_back(now.to_wall(change));
   return adopted;
+}
+
+void Monitor::on_notice(std::function<void(const std::string&)> notice) {
+  impl_->notice = std::move(notice);
+}
+
+const Voids& Monitor::voids() const {
+  return impl_->voids;
+}
+
+std::vector<std::string> Monitor::warnings() const {
+  std::vector<std::string> warnings;
+  const auto now = Clock::now();
+  const Voids& voids = impl_->voids;
+  if (voids.at != Clock::time_point{} && now < voids.at + kWarned)
+    warnings.push_back(
+        fmt::format("checks give no result, backends stay as they are: {} (lvs_checks_void_total)", voids.last));
+  const auto suspected = impl_->suspicion.at();
+  if (suspected != Clock::time_point{} && now < suspected + kWarned)
+    warnings.push_back(
+        "most backends of several services failed within one moment: is it this router (link, firewall, load)?");
+  return warnings;
 }
 
 const Lateness& Monitor::lateness() const {

@@ -239,15 +239,10 @@ Ping::Ticket Ping::start(const IpAddress& destination, Done done) {
   auto& socket = sockets_[destination.family()];
   if (!socket) socket = std::make_shared<Socket>(*this, destination.family());
   if (const int error = socket->is_open() ? 0 : socket->open(); error != 0) {
-    finish(ticket,
-           {false,
-            "error",
-            fmt::format("an ICMP socket: {}: net.ipv4.ping_group_range or CAP_NET_RAW allow it", std::strerror(error)),
-            {}});
+    finish(ticket, lack_of_resources(fmt::format(
+                       "an ICMP socket: {}: net.ipv4.ping_group_range or CAP_NET_RAW allow it", std::strerror(error))));
   } else if (const int failed = socket->send(destination, ticket.first); failed != 0) {
-    ProbeResult result = connect_failure(failed);
-    result.detail = fmt::format("send: {}", std::strerror(failed));
-    finish(ticket, std::move(result));
+    finish(ticket, send_failure(failed));
   }
   return ticket;
 }

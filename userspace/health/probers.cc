@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/bytes.h"
 
@@ -36,10 +37,38 @@ bool prepare_socket(int socket, Family family, std::uint32_t mark) {
                                 : ::setsockopt(socket, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &kOneHop, sizeof(kOneHop)) == 0;
 }
 
+ProbeResult lack_of_resources(std::string detail) {
+  ProbeResult result{false, "resources", std::move(detail), {}};
+  result.no_result = true;
+  return result;
+}
+
+ProbeResult too_late() {
+  ProbeResult result{false, "late", "lvsd itself was too busy to know", {}};
+  result.no_result = true;
+  return result;
+}
+
+ProbeResult send_failure(int error_number) {
+  const std::string detail = fmt::format("send: {}", std::strerror(error_number));
+  if (error_number == EPERM) return lack_of_resources(detail + ", by a local firewall?");
+  ProbeResult result = connect_failure(error_number);
+  result.detail = detail;
+  return result;
+}
+
 ProbeResult connect_failure(int error_number) {
   ProbeResult result;
   result.detail = fmt::format("connect: {}", std::strerror(error_number));
   switch (error_number) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EADDRNOTAVAIL:  // no port is left
+    case EAGAIN:         // the same, of a UDP socket
+    case EPERM:          // a local firewall, or no CAP_NET_ADMIN for a mark
+      return lack_of_resources(std::move(result.detail));
     case ECONNREFUSED:
       result.reason = "refused";
       break;
@@ -50,7 +79,7 @@ ProbeResult connect_failure(int error_number) {
     case ENETUNREACH:
     case EHOSTDOWN:
     case ENETDOWN:
-    case EACCES:  // a "prohibit" route, or a local firewall
+    case EACCES:  // a "prohibit" route
       result.reason = "unreachable";
       break;
     default:

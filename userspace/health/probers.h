@@ -31,8 +31,14 @@ struct Destination {
 // Before the socket is connected. False: errno says why, and the check must not go on: it would go elsewhere.
 [[nodiscard]] bool prepare_socket(int socket, Family family, std::uint32_t mark);
 
-// Why a connection could not be made, from the errno value that connect() gave.
+// Why a connection could not be made, from the errno value that connect() gave; no result when it is this router that
+// lacks something.
 [[nodiscard]] ProbeResult connect_failure(int error_number);
+// The same of a datagram: a local firewall forbids it (EPERM).
+[[nodiscard]] ProbeResult send_failure(int error_number);
+[[nodiscard]] ProbeResult lack_of_resources(std::string detail);
+// What comes of a probe when the time is up, if the loop was too late to say more.
+[[nodiscard]] ProbeResult too_late();
 
 // A parameter of the check, nullptr when it is absent.
 template <typename T>

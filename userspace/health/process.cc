@@ -15,6 +15,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "health/deadline.h"
 #include "health/spawn.h"
 
 namespace xlvs::health {
@@ -29,60 +30,68 @@ struct Programs::Run : std::enable_shared_from_this<Run> {
         program(std::move(what)),
         done(std::move(callback)),
         timer(owner.loop_),
+        deadline(owner.loop_),
         process(owner.loop_),
         output(owner.loop_) {}
 
-  void arm(std::chrono::milliseconds limit);
+  void wait_for_room();
   void start();
+  void limit_time();
   void await_output();
   void await_end();
   void read_output();
   void reap();
   void kill();
   void report(End end, int code = 0);
-  void timed_out();
 
   Programs& programs;
   Program program;
   std::function<void(ProgramResult)> done;
   std::chrono::milliseconds timeout{0};
-  boost::asio::steady_timer timer;
-  Descriptor process;  // the pidfd; open while the program lives
+  boost::asio::steady_timer timer;  // while it waits for room
+  Deadline deadline;                // while it runs
+  Descriptor process;               // the pidfd; open while the program lives
   Descriptor output;
   std::string text;
   std::string error;
+  bool resources = false;
+  bool started = false;
 };
 
-void Programs::Run::arm(std::chrono::milliseconds limit) {
-  timeout = limit;
-  timer.expires_after(limit);
+void Programs::Run::wait_for_room() {
+  timer.expires_after(longest_wait(timeout));
   timer.async_wait([self = shared_from_this()](boost::system::error_code failed) {
-    if (!failed) self->timed_out();
+    if (failed || self->started) return;
+    std::erase(self->programs.waiting_, self);
+    self->report(End::no_room);
   });
 }
 
-void Programs::Run::timed_out() {
-  const auto self = shared_from_this();
-  if (process.is_open()) {
-    kill();
-    report(End::timeout);
-  } else {
-    std::erase(programs.waiting_, self);
-    report(error.empty() ? End::no_room : End::not_started);
-  }
+// What it took this loop to notice is not the program's time either.
+void Programs::Run::limit_time() {
+  deadline.start(timeout, [weak = weak_from_this()](bool) {
+    const auto self = weak.lock();
+    if (!self || !self->process.is_open()) return;
+    self->kill();
+    self->report(End::timeout);
+  });
 }
 
 void Programs::Run::start() {
+  started = true;
+  timer.cancel();
   const auto cpu = std::chrono::ceil<std::chrono::seconds>(timeout) + std::chrono::seconds(1);
   const auto spawned = spawn(program, cpu);
   if (!spawned) {
     error = spawned.error().message;
+    resources = spawned.error().kind != ErrorKind::invalid;
     boost::asio::post(programs.loop_, [self = shared_from_this()] {
       self->programs.gone(*self);
       self->report(End::not_started);
     });
     return;
   }
+  limit_time();
   process.assign(spawned->pidfd);
   output.assign(spawned->output);
   await_output();
@@ -143,8 +152,9 @@ void Programs::Run::kill() {
 
 void Programs::Run::report(End end, int code) {
   timer.cancel();
+  deadline.cancel();
   const auto callback = std::exchange(done, nullptr);
-  if (callback) callback({end, code, std::move(text), std::move(error)});
+  if (callback) callback({end, code, std::move(text), std::move(error), resources});
 }
 
 class Programs::Handle final : public ProgramRun {
@@ -155,6 +165,7 @@ class Programs::Handle final : public ProgramRun {
   ~Handle() override {
     run_->done = nullptr;
     run_->timer.cancel();
+    run_->deadline.cancel();
     run_->kill();
     std::erase(run_->programs.waiting_, run_);
   }
@@ -177,7 +188,8 @@ Programs::~Programs() = default;
 std::unique_ptr<ProgramRun> Programs::run(Program program, std::chrono::milliseconds timeout,
                                           std::function<void(ProgramResult)> done) {
   auto run = std::make_shared<Run>(*this, std::move(program), std::move(done));
-  run->arm(timeout);
+  run->timeout = timeout;
+  run->wait_for_room();
   waiting_.push_back(run);
   start_waiting();
   return std::make_unique<Handle>(std::move(run));

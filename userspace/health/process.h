@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -42,13 +43,14 @@ struct ProgramResult {
     signalled,        // by the signal `code`
     timeout,          // it was killed, with all that it had started
     too_much_output,  // killed after kMaxProgramOutput bytes
-    no_room,          // not started: as many others as may run at once ran all the time
+    no_room,          // not started within the longest wait: as many others as may run at once ran all the time
     not_started,      // `error` says why
   };
   End end = End::not_started;
   int code = 0;
   std::string output;  // what it wrote, of any content, up to the bound
   std::string error;
+  bool resources = false;  // not_started: for want of processes, memory, descriptors or permission, here
 };
 
 // One run. Its destruction ends the program, and all that it has started, and `done` is not called.
@@ -69,13 +71,17 @@ class Programs : public boost::asio::execution_context::service {
   ~Programs() override;
 
   // Runs `program` when fewer than the limit run, in the order of the calls. `done` is called once, never from within
-  // run(), at the latest when `timeout` has passed (waiting for room counts), and may destroy the run.
+  // run(), at the latest when `timeout` has passed since its start, and may destroy the run. Waiting for room is not
+  // the program's time; it ends after longest_wait(timeout).
   [[nodiscard]] std::unique_ptr<ProgramRun> run(Program program, std::chrono::milliseconds timeout,
                                                 std::function<void(ProgramResult)> done);
 
   void set_limit(std::size_t limit);          // of programs at once; the default is kDefaultLimit
   [[nodiscard]] std::size_t running() const;  // killed ones count until they are gone
   static constexpr std::size_t kDefaultLimit = 128;
+  [[nodiscard]] static std::chrono::milliseconds longest_wait(std::chrono::milliseconds timeout) {
+    return std::max<std::chrono::milliseconds>(4 * timeout, std::chrono::seconds(2));
+  }
 
  private:
   struct Run;

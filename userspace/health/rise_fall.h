@@ -18,6 +18,7 @@ class RiseFall {
   [[nodiscard]] bool decided() const { return decided_; }
   [[nodiscard]] unsigned passes() const { return passes_; }
   [[nodiscard]] unsigned failures() const { return failures_; }
+  [[nodiscard]] unsigned fall() const { return fall_; }
 
  private:
   unsigned rise_;

@@ -197,7 +197,8 @@ Result<Spawned> spawn(const Program& program, std::chrono::seconds cpu) {
     (void)waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.fd), &info, WEXITED);
     const std::string what =
         *child.step == '\0' ? program.arguments.front() : fmt::format("{}: {}", program.arguments.front(), child.step);
-    return fail(ErrorKind::unavailable, "{}: {}", what, std::strerror(child.error));
+    const bool lack = child.error == EAGAIN || child.error == ENOMEM || child.error == EMFILE || child.error == ENFILE;
+    return fail(lack ? ErrorKind::unavailable : ErrorKind::invalid, "{}: {}", what, std::strerror(child.error));
   }
   return Spawned{pidfd.release(), read_end.release()};
 }

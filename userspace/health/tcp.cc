@@ -5,8 +5,8 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
+#include "health/deadline.h"
 #include "health/probers.h"
 
 namespace xlvs::health {
@@ -29,7 +29,7 @@ tcp::endpoint asio_endpoint(const Endpoint& endpoint) {
 
 // One connection attempt. Its handlers keep it alive, and find `done` empty once it has been answered or abandoned.
 struct Attempt {
-  explicit Attempt(boost::asio::io_context& loop) : socket(loop), timer(loop) {}
+  explicit Attempt(boost::asio::io_context& loop) : socket(loop), deadline(loop) {}
 
   void finish(ProbeResult result) {
     if (!done) return;
@@ -46,11 +46,11 @@ struct Attempt {
     done = nullptr;
     boost::system::error_code ignored;
     socket.close(ignored);
-    timer.cancel();
+    deadline.cancel();
   }
 
   tcp::socket socket;
-  boost::asio::steady_timer timer;
+  Deadline deadline;
   Clock::time_point begin = Clock::now();
   std::function<void(ProbeResult)> done;
 };
@@ -67,9 +67,12 @@ class TcpProber final : public Prober {
   void start(std::chrono::milliseconds timeout, std::function<void(ProbeResult)> done) override {
     auto attempt = std::make_shared<Attempt>(loop_);
     attempt->done = std::move(done);
-    attempt->timer.expires_after(timeout);
-    attempt->timer.async_wait([attempt, timeout](boost::system::error_code error) {
-      if (!error) attempt->finish({false, "timeout", fmt::format("no connection within {} ms", timeout.count()), {}});
+    attempt->deadline.start(timeout, [weak = std::weak_ptr(attempt), timeout](bool late) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->finish(late
+                       ? too_late()
+                       : ProbeResult{false, "timeout", fmt::format("no connection within {} ms", timeout.count()), {}});
     });
     attempt_ = attempt;
     const tcp::endpoint endpoint = asio_endpoint(to_.endpoint);

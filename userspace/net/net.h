@@ -53,6 +53,9 @@ class Watch {
     std::function<void(const IpAddress&, const std::optional<Hop>&, const std::string& reason)> hop_changed;
     // A link appeared, changed or (up = false, mtu = 0) went away. Also once for each link there is after open().
     std::function<void(const Link&)> link_changed;
+    // Addresses of this host, links, or routes of VipRoutes have changed, be it by this process: once for all changes
+    // of one moment (some 20 ms).
+    std::function<void()> tables_changed{};
   };
   struct Options {
     int receive_buffer = 4 << 20;  // bytes, of the event socket
@@ -68,6 +71,12 @@ class Watch {
   [[nodiscard]] virtual std::uint64_t overruns() const = 0;
 };
 
+// What the kernel has of wanted addresses or routes, as far as it said.
+struct VipFacts {
+  std::set<IpAddress> present;   // of those that are wanted
+  std::set<IpAddress> restored;  // of these: lvsd had them there, somebody took them away, and they were added again
+};
+
 // VIPs on an interface: /32 or /128 (nodad), scope global, never a source address by themselves (IPv6), marked with
 // IFA_PROTO where the kernel knows it (6.1 does not show it in every tool, so lvsd also remembers which it added).
 // Adding an address that is there already, from elsewhere, is not an error, and remove() leaves it alone.
@@ -78,11 +87,14 @@ class VipAddresses {
   // earlier lvsd of this instance added (from its state file), which count as this object's own.
   Result<void> set(const std::set<IpAddress>& wanted, const std::set<IpAddress>& adopted = {});
   [[nodiscard]] const std::set<IpAddress>& owned() const { return owned_; }
+  // As the last set() left it.
+  [[nodiscard]] const VipFacts& facts() const { return facts_; }
   void remove_all();
 
  private:
   std::string interface_;
   std::set<IpAddress> owned_;
+  VipFacts facts_;
 };
 
 // Routes that tell a routing daemon which VIPs this host takes: /32 or /128, blackhole, in a table of their own. They
@@ -94,10 +106,12 @@ class VipRoutes {
   // As VipAddresses::set().
   Result<void> set(const std::set<IpAddress>& wanted, const std::set<IpAddress>& adopted = {});
   [[nodiscard]] const std::set<IpAddress>& owned() const { return owned_; }
+  [[nodiscard]] const VipFacts& facts() const { return facts_; }
 
  private:
   std::uint32_t table_;
   std::set<IpAddress> owned_;
+  VipFacts facts_;
 };
 
 }  // namespace xlvs::net

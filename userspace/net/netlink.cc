@@ -2,6 +2,7 @@
 #include "net/netlink.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -158,6 +159,49 @@ Result<std::vector<LinkInfo>> dump_links(NetlinkSocket& socket) {
     if (error.code != EINTR) break;
   }
   return fail(ErrorKind::unavailable, "reading the interfaces: {}", error.text);
+}
+
+Result<std::set<IpAddress>> dump_addresses(NetlinkSocket& socket, unsigned ifindex) {
+  NetlinkError error;
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    std::set<IpAddress> addresses;
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    message.header<ifaddrmsg>().ifa_index = ifindex;
+    const auto failed = socket.request(message, [&](const nlmsghdr* answer) {
+      if (const auto info = parse_address(answer); info && info->ifindex == ifindex) addresses.insert(info->address);
+    });
+    if (!failed) return addresses;
+    error = *failed;
+    if (error.code != EINTR) break;
+  }
+  return fail(ErrorKind::unavailable, "reading the addresses of an interface: {}", error.text);
+}
+
+// The kernel is asked for this table and protocol only: another one may hold a million routes.
+Result<std::set<IpAddress>> dump_vip_routes(NetlinkSocket& socket, std::uint32_t table) {
+  std::set<IpAddress> destinations;
+  int strict = 1;
+  (void)setsockopt(socket.fd(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict, sizeof strict);
+  for (const int family : {AF_INET, AF_INET6}) {
+    std::optional<NetlinkError> failed;
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+      Message message(RTM_GETROUTE, NLM_F_DUMP);
+      auto& header = message.header<rtmsg>();
+      header.rtm_family = static_cast<std::uint8_t>(family);
+      header.rtm_protocol = kVipRouteProtocol;
+      message.put(RTA_TABLE, table);
+      failed = socket.request(message, [&](const nlmsghdr* answer) {
+        const auto route = parse_table_route(answer);
+        if (route && route->to && route->table == table && route->protocol == kVipRouteProtocol)
+          destinations.insert(*route->to);
+      });
+      if (!failed || failed->code != EINTR) break;
+    }
+    // No such table: nothing has been put into it yet. No such family: the kernel has no IPv6.
+    if (failed && failed->code != ENOENT && failed->code != EAFNOSUPPORT && failed->code != EOPNOTSUPP)
+      return fail(ErrorKind::unavailable, "reading the routes in table {}: {}", table, failed->text);
+  }
+  return destinations;
 }
 
 Result<Route> get_route(NetlinkSocket& socket, const IpAddress& address) {

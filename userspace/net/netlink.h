@@ -10,6 +10,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -111,7 +112,26 @@ struct NeighbourInfo {
 [[nodiscard]] std::optional<Route> parse_route(const nlmsghdr* message);
 [[nodiscard]] std::optional<NeighbourInfo> parse_neighbour(const nlmsghdr* message);
 
+// RTM_NEWADDR, RTM_DELADDR.
+struct AddressInfo {
+  unsigned ifindex = 0;
+  IpAddress address;
+};
+[[nodiscard]] std::optional<AddressInfo> parse_address(const nlmsghdr* message);
+// RTM_NEWROUTE, RTM_DELROUTE.
+struct TableRoute {
+  std::uint32_t table = 0;
+  std::uint8_t protocol = 0;
+  std::optional<IpAddress> to;  // of /32 and /128 only
+};
+[[nodiscard]] std::optional<TableRoute> parse_table_route(const nlmsghdr* message);
+
 [[nodiscard]] Result<std::vector<LinkInfo>> dump_links(NetlinkSocket& socket);
+// Of one interface.
+[[nodiscard]] Result<std::set<IpAddress>> dump_addresses(NetlinkSocket& socket, unsigned ifindex);
+// The destinations in `table` of the routes that VipRoutes made.
+[[nodiscard]] Result<std::set<IpAddress>> dump_vip_routes(NetlinkSocket& socket, std::uint32_t table);
+inline constexpr std::uint8_t kVipRouteProtocol = 119;  // in `ip route`; from the range that is left to users
 // Errors are the kernel's: "no route" and its like come as ErrorKind::not_found.
 [[nodiscard]] Result<Route> get_route(NetlinkSocket& socket, const IpAddress& address);
 // NUD_NONE when the kernel has no such entry.

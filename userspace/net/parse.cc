@@ -85,6 +85,25 @@ std::optional<Route> parse_route(const nlmsghdr* message) {
   return route;
 }
 
+std::optional<AddressInfo> parse_address(const nlmsghdr* message) {
+  if (message->nlmsg_type != RTM_NEWADDR && message->nlmsg_type != RTM_DELADDR) return std::nullopt;
+  const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+  const auto table = attributes<IFA_LOCAL + 1>(message, sizeof *header);
+  const auto address = read_address(table[IFA_LOCAL] != nullptr ? table[IFA_LOCAL] : table[IFA_ADDRESS]);
+  if (!address) return std::nullopt;
+  return AddressInfo{header->ifa_index, *address};
+}
+
+std::optional<TableRoute> parse_table_route(const nlmsghdr* message) {
+  if (message->nlmsg_type != RTM_NEWROUTE && message->nlmsg_type != RTM_DELROUTE) return std::nullopt;
+  const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+  if (header->rtm_family != AF_INET && header->rtm_family != AF_INET6) return std::nullopt;
+  const auto table = attributes<RTA_TABLE + 1>(message, sizeof *header);
+  TableRoute route{read_u32(table[RTA_TABLE]).value_or(header->rtm_table), header->rtm_protocol, std::nullopt};
+  if (header->rtm_dst_len == (header->rtm_family == AF_INET ? 32 : 128)) route.to = read_address(table[RTA_DST]);
+  return route;
+}
+
 std::optional<NeighbourInfo> parse_neighbour(const nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH) return std::nullopt;
   const auto* header = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(message));

@@ -58,19 +58,28 @@ VipAddresses::VipAddresses(std::string interface) : interface_(std::move(interfa
 
 Result<void> VipAddresses::set(const std::set<IpAddress>& wanted, const std::set<IpAddress>& adopted) {
   owned_.insert(adopted.begin(), adopted.end());
+  facts_ = {};
   const auto link = find_link(interface_);
   if (!link) return tl::make_unexpected(link.error().in("VIP addresses"));
   auto socket = NetlinkSocket::open();
   if (!socket) return tl::make_unexpected(socket.error());
 
+  const auto there = dump_addresses(*socket, link->ifindex);
+  if (!there) return tl::make_unexpected(there.error().in(interface_));
+
   std::optional<Error> first;  // one address that fails must not keep the others away
   for (const IpAddress& address : wanted) {
-    const auto failed = add(*socket, address, link->ifindex);
-    if (!failed) {
-      owned_.insert(address);
-    } else if (failed->code != EEXIST && !first) {
-      first = failure("adding", address, interface_, *failed);
+    if (there->contains(address)) {
+      facts_.present.insert(address);
+      continue;
     }
+    const auto failed = add(*socket, address, link->ifindex);
+    if (failed && failed->code != EEXIST) {
+      if (!first) first = failure("adding", address, interface_, *failed);
+      continue;
+    }
+    facts_.present.insert(address);
+    if (!failed && !owned_.insert(address).second) facts_.restored.insert(address);
   }
   for (auto it = owned_.begin(); it != owned_.end();) {
     if (wanted.contains(*it)) {

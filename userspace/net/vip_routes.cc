@@ -7,15 +7,13 @@
 namespace xlvs::net {
 namespace {
 
-constexpr std::uint8_t kRouteProtocol = 119;  // as IFA_PROTO of the addresses
-
 // Blackhole: a route through an interface would go with it, and what a mistaken rule sends here should not circle.
 void describe(Message& message, const IpAddress& address, std::uint32_t table) {
   auto& header = message.header<rtmsg>();
   header.rtm_family = address.is_v4() ? AF_INET : AF_INET6;
   header.rtm_dst_len = address.is_v4() ? 32 : 128;
   header.rtm_table = RT_TABLE_UNSPEC;  // RTA_TABLE has it
-  header.rtm_protocol = kRouteProtocol;
+  header.rtm_protocol = kVipRouteProtocol;
   header.rtm_scope = RT_SCOPE_UNIVERSE;
   header.rtm_type = RTN_BLACKHOLE;
   message.put(RTA_DST, address);
@@ -50,17 +48,21 @@ Result<void> VipRoutes::set(const std::set<IpAddress>& wanted, const std::set<Ip
   auto socket = NetlinkSocket::open();
   if (!socket) return tl::make_unexpected(socket.error());
 
+  facts_ = {};
+  const auto there = dump_vip_routes(*socket, table_);
+  if (!there) return tl::make_unexpected(there.error());
+
   std::optional<Error> first;  // one address that fails must not keep the others away
   for (const IpAddress& address : wanted) {
-    auto failed = add(*socket, address, table_, NLM_F_EXCL);
-    if (failed && failed->code == EEXIST) {  // only replaced when it has to be: a routing daemon hears of that
-      failed = owned_.contains(address) ? std::nullopt : add(*socket, address, table_, NLM_F_REPLACE);
+    const bool present = there->contains(address);
+    // What is there already is replaced only when it has to be: a routing daemon hears of that.
+    const auto failed = present ? std::nullopt : add(*socket, address, table_, NLM_F_REPLACE);
+    if (failed) {
+      if (!first) first = failure("adding", address, table_, *failed);
+      continue;
     }
-    if (!failed) {
-      owned_.insert(address);
-    } else if (!first) {
-      first = failure("adding", address, table_, *failed);
-    }
+    facts_.present.insert(address);
+    if (!owned_.insert(address).second && !present) facts_.restored.insert(address);
   }
   for (auto it = owned_.begin(); it != owned_.end();) {
     if (wanted.contains(*it)) {

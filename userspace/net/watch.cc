@@ -99,6 +99,9 @@ void KernelWatch::on_event(const nlmsghdr* message) {
       update_link(*link);
     }
   }
+  // Of routes only those that VipRoutes makes: a routing daemon may change others all day.
+  const auto route = parse_table_route(message);
+  tables_changed_ = tables_changed_ || !route || route->protocol == kVipRouteProtocol;
   evaluate_all_in(kDebounce);
 }
 
@@ -114,6 +117,7 @@ void KernelWatch::read_everything_again() {
     for (const unsigned ifindex : missing) remove_link(ifindex);
   }
   neighbours_.read_again();
+  tables_changed_ = true;
   evaluate_all_in(kDebounce);
 }
 
@@ -168,6 +172,7 @@ void KernelWatch::evaluate_all_in(std::chrono::milliseconds delay) {
   debounce_.async_wait(guarded([this] {
     evaluate_all_at_.reset();
     for (const auto& [address, followed] : followed_) mark(address);
+    if (std::exchange(tables_changed_, false) && events_.tables_changed) events_.tables_changed();
   }));
 }
 

@@ -84,6 +84,7 @@ class KernelWatch final : public Watch {
   std::deque<IpAddress> marked_;
   bool working_ = false;
   std::optional<Clock::time_point> evaluate_all_at_;
+  bool tables_changed_ = false;  // and nobody has been told
   std::uint64_t overruns_ = 0;
 };
 

@@ -3,6 +3,7 @@
 // break.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -71,6 +72,7 @@ class OpenDataplane final : public dataplane::Dataplane {
     maps_.set_next_hop(address, hop);
   }
   Result<void> set_via_checks(const std::set<ViaCheck>& checks) override { return maps_.set_via_checks(checks); }
+  dataplane::Upkeep upkeep() override { return maps_.upkeep(); }
   Result<void> set_fenced(const std::set<IpAddress>& addresses) override { return maps_.set_fenced(addresses); }
   [[nodiscard]] FenceWord fence() override { return maps_.fence(); }
   bool sweep_step(std::size_t buckets) override { return maps_.sweep_step(buckets); }
@@ -193,13 +195,16 @@ class FakeHost final : public Host {
     machine_.events = std::move(events);
     return std::make_unique<FakeWatch>(machine_);
   }
-  Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted,
-                        std::set<IpAddress>& owned) override {
-    return place(machine_.vips[interface], machine_.vip_error, wanted, owned);
+  Result<void> set_vips(const std::string& interface, const std::set<IpAddress>& wanted, std::set<IpAddress>& owned,
+                        net::VipFacts& facts) override {
+    const auto link = std::find_if(machine_.links.begin(), machine_.links.end(),
+                                   [&](const net::Link& known) { return known.name == interface; });
+    if (link == machine_.links.end()) return fail(ErrorKind::not_found, "interface {}: there is none", interface);
+    return place(machine_.vips[interface], machine_.vip_error, wanted, owned, facts);
   }
-  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted,
-                              std::set<IpAddress>& owned) override {
-    return place(machine_.vip_routes[table], machine_.route_error, wanted, owned);
+  Result<void> set_vip_routes(std::uint32_t table, const std::set<IpAddress>& wanted, std::set<IpAddress>& owned,
+                              net::VipFacts& facts) override {
+    return place(machine_.vip_routes[table], machine_.route_error, wanted, owned, facts);
   }
   std::unique_ptr<net::Resolver> make_resolver(boost::asio::io_context& loop) override {
     return std::make_unique<FakeResolver>(loop, machine_);
@@ -211,9 +216,10 @@ class FakeHost final : public Host {
 
  private:
   static Result<void> place(std::set<IpAddress>& present, std::optional<Error>& error,
-                            const std::set<IpAddress>& wanted, std::set<IpAddress>& owned) {
+                            const std::set<IpAddress>& wanted, std::set<IpAddress>& owned, net::VipFacts& facts) {
     for (const IpAddress& address : wanted) {
-      if (present.insert(address).second) owned.insert(address);
+      if (present.insert(address).second && !owned.insert(address).second) facts.restored.insert(address);
+      facts.present.insert(address);
       if (error) return tl::make_unexpected(*std::exchange(error, std::nullopt));
     }
     for (auto it = owned.begin(); it != owned.end();) {

@@ -84,9 +84,9 @@ INSTANTIATE_TEST_SUITE_P(
                      "lvs.yaml:"},
         FailedReload{"limits", [](std::string text) { return text + "limits: {services: 77}\n"; }, kNothing,
                      ErrorKind::invalid, "limits.services (1024 to 77) cannot change"},
-        FailedReload{"interface", kAddInterface, kNothing, ErrorKind::not_found, "no such interface: eth5"},
+        FailedReload{"interface", kAddInterface, kNothing, ErrorKind::invalid, "no such interface: eth5"},
         FailedReload{"vip_interface", [](std::string text) { return text + "vip_interface: vip0\n"; }, kNothing,
-                     ErrorKind::not_found, "vip0"},
+                     ErrorKind::invalid, "vip0"},
         FailedReload{"attach", kAddInterface,
                      [](FakeMachine& m) {
                        kEth5(m);

@@ -45,17 +45,27 @@ const std::vector<Change>& changes() {
       {[](Config& c) { c.timeouts.tcp_last_ack = std::chrono::seconds{1}; }, "timeouts.tcp_last_ack 30s -> 1s"},
       {[](Config& c) { c.timeouts.udp = std::chrono::seconds{90}; }, "timeouts.udp 5m -> 90s"},
       {[](Config& c) { c.limits.flows_ipv4 = 1024; },
-       "limits.flows_ipv4 1048576 -> 1024 (takes effect after lvsd --reset)"},
+       "limits.flows_ipv4 1048576 -> 1024 (to change it restart lvsd (`systemctl restart lvsd`), which carries all "
+       "flows over into tables of the new sizes)"},
       {[](Config& c) { c.limits.flows_ipv6 = 1024; },
-       "limits.flows_ipv6 262144 -> 1024 (takes effect after lvsd --reset)"},
-      {[](Config& c) { c.limits.services = 1; }, "limits.services 1024 -> 1 (takes effect after lvsd --reset)"},
-      {[](Config& c) { c.limits.listeners = 1; }, "limits.listeners 4096 -> 1 (takes effect after lvsd --reset)"},
-      {[](Config& c) { c.limits.backends = 1; }, "limits.backends 16384 -> 1 (takes effect after lvsd --reset)"},
+       "limits.flows_ipv6 262144 -> 1024 (to change it restart lvsd (`systemctl restart lvsd`), which carries all "
+       "flows over into tables of the new sizes)"},
+      {[](Config& c) { c.limits.services = 1; },
+       "limits.services 1024 -> 1 (to change it restart lvsd (`systemctl restart lvsd`), which carries all flows over "
+       "into tables of the new sizes)"},
+      {[](Config& c) { c.limits.listeners = 1; },
+       "limits.listeners 4096 -> 1 (to change it restart lvsd (`systemctl restart lvsd`), which carries all flows over "
+       "into tables of the new sizes)"},
+      {[](Config& c) { c.limits.backends = 1; },
+       "limits.backends 16384 -> 1 (to change it restart lvsd (`systemctl restart lvsd`), which carries all flows over "
+       "into tables of the new sizes)"},
       {[](Config& c) { c.manage_vips = false; }, "manage_vips true -> false"},
       {[](Config& c) { c.vip_interface = "wan0"; }, "vip_interface lo -> wan0"},
       {[](Config& c) { c.hash_seed = 1; }, "hash_seed 0 -> 1"},
       {[](Config& c) { c.metrics.reset(); }, "metrics.listen 127.0.0.1:9539 -> off"},
       {[](Config& c) { c.log_level = "debug"; }, "log_level info -> debug"},
+      {[](Config& c) { c.socket_group = "wheel"; }, "socket_group unset -> wheel"},
+      {[](Config& c) { c.interfaces[0].optional = true; }, "interface wan0: optional"},
       {[](Config& c) { c.ha.emplace().mode = HaMode::anycast; }, "ha.mode unset -> anycast"},
       {[](Config& c) { c.services.pop_back(); }, "service dns removed"},
       {[](Config& c) { c.services.push_back(c.services[0]), c.services[2].name = "new"; },
@@ -225,7 +235,7 @@ TEST(Ownership, GoesWithTheSharedHash) {
       {"interfaces", "[eth1]"},     {"limits", "{services: 9}"}, {"log_level", "debug"},
       {"maintenance_dir", "/x"},    {"manage_vips", "false"},    {"max_programs", "9"},
       {"metrics", "{listen: off}"}, {"names", "{drain: 9s}"},    {"timeouts", "{udp: 9s}"},
-      {"vip_interface", "eth0"}};
+      {"socket_group", "wheel"},    {"vip_interface", "eth0"}};
   for (const std::string& key : known_keys()) {
     if (key.find('.') != std::string::npos || key == "services" || key == "ha") continue;
     ASSERT_TRUE(values.contains(key)) << key << ": add a value other than the default";

@@ -266,7 +266,7 @@ TEST(Limits, ErrorsAreCountedWhenThereAreTooMany) {
   const auto loaded = parse_text(text);
   ASSERT_FALSE(loaded);
   ASSERT_EQ(loaded.error().size(), 1001U);
-  EXPECT_EQ(loaded.error().back().to_string(), "lvs.yaml: and 500 more errors");
+  EXPECT_EQ(loaded.error().back().to_string(), "lvs.yaml: stopped after 1000 errors");
 }
 
 TEST(Limits, MessagesAreFitForATerminal) {

@@ -107,8 +107,22 @@ TEST_F(ExecProberTest, EveryOtherEndIsAFailure) {
 TEST_F(ExecProberTest, WithoutRoomTheReasonIsLvsdsOwn) {
   Programs::of(loop_).set_limit(0);
   const ProbeResult result = run({{"command", Command{"/bin/true"}}}, 100ms);
-  EXPECT_EQ(result.reason, "error");
-  EXPECT_EQ(result.detail, "not started within 100 ms: max_programs others are running");
+  EXPECT_TRUE(result.no_result);
+  EXPECT_EQ(result.reason, "programs");
+  EXPECT_EQ(result.detail, "not started within 2000 ms: max_programs others ran all the time");
+}
+
+// "max_programs 2, six exec checks that pass in 0.6 s: four of six backends down, still running after 900 ms, killed."
+TEST_F(ExecProberTest, WaitingForRoomIsNotTheProgramsTime) {
+  Programs::of(loop_).set_limit(1);
+  std::vector<ProbeResult> results;
+  std::vector<std::unique_ptr<Prober>> probers;
+  for (int i = 0; i < 4; ++i) {
+    probers.push_back(make_prober({}, spec("exec", {{"command", Command{"/bin/sleep", "0.3"}}})));
+    probers.back()->start(500ms, [&](ProbeResult result) { results.push_back(std::move(result)); });
+  }
+  run_until("all have run", [&] { return results.size() == 4; });
+  for (const ProbeResult& result : results) EXPECT_TRUE(result.passed) << result.reason << ": " << result.detail;
 }
 
 class ExecutableTest : public ::testing::Test {
