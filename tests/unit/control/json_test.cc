@@ -132,7 +132,7 @@ HaReport ha() {
           ha_peer()};
 }
 NameReport name() {
-  return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7};
+  return {"www.example.com", "ipv4", {"192.0.2.7"}, {"192.0.2.8"}, "timed out", 5, 6, 7, {"127.0.0.1"}};
 }
 FlowReport flow() {
   return {"tcp", "192.0.2.9:1", "192.0.2.1:80", "web", "10.0.0.1:80", "ESTABLISHED", 900};
@@ -159,7 +159,8 @@ TEST(Json, RoundTripOfEveryStruct) {
                            {service()},
                            {name()},
                            {reason()},
-                           {"look here"}});
+                           {"look here"},
+                           {"192.0.2.2"}});
   expect_round_trip(ha_instance());
   expect_round_trip(ha_peer());
   expect_round_trip(ha());
@@ -168,9 +169,9 @@ TEST(Json, RoundTripOfEveryStruct) {
   expect_round_trip(ConfigPushRequest{true});
   expect_round_trip(ConfigPush{"failed", "192.168.7.2", true, {"lvs.yaml"}, 2, 1, 3, {"changed"}, "invalid", {"bad"}});
   expect_round_trip(FlowList{2, {flow()}});
-  expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}});
+  expect_round_trip(StatsReport{1.5, {service()}, {reason()}, 3, 4, {{0.1}, {1, 2}, 0.5}, {{"late", 1}}, {{"vip", 2}}});
   expect_round_trip(BackendChange{"web", "10.0.0.1", 4, "up", "because"});
-  expect_round_trip(BackendChangeResult{{backend()}, true});
+  expect_round_trip(BackendChangeResult{{backend()}, true, "no space"});
   expect_round_trip(ConfigText{"a.yaml", "x: 1\n"});
   expect_round_trip(ConfigCheck{true, {"e"}, {"c"}});
   expect_round_trip(ConfigDiff{true, {"e"}, {"c"}});
